@@ -1,0 +1,111 @@
+"""Convolutions with a fixed-statistics normalisation, and what each needs to see around a tile.
+
+Every block answers `reach(margin)`: to be right on a region grown by `margin` cells, how far beyond the region
+(in cells of its input) it has to read. The network's halo is the composition of these, so it is computed, not guessed.
+"""
+
+from __future__ import annotations
+
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+
+class ConvNorm(nn.Module):
+    """Convolution, batch normalisation and an optional ReLU.
+
+    At inference the normalisation is a fixed affine map of each channel and folds into the convolution (`fold`),
+    so a pixel's answer never depends on a statistic over space.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, relu: bool = True) -> None:
+        super().__init__()
+        if kernel % 2 == 0 and kernel != stride:
+            raise ValueError(f"kernel {kernel} with stride {stride} shifts the grid; use an odd kernel or kernel == stride.")
+        self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, (kernel - 1) // 2, bias=False)
+        self.norm: nn.Module = nn.BatchNorm2d(channels_out, momentum=0.03)
+        self.relu = relu
+        nn.init.kaiming_normal_(self.conv.weight, nonlinearity="relu")
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, channels_in, H, W) to (B, channels_out, H / stride, W / stride)."""
+        x = self.norm(self.conv(x))
+        return F.relu(x) if self.relu else x
+
+    def reach(self, margin: int) -> int:
+        """Cells of input beyond a tile that `margin` cells of output need."""
+        return margin * self.conv.stride[0] + self.conv.padding[0]
+
+    def fold(self) -> None:
+        """Merges the normalisation into the convolution, in place; only for inference."""
+        if isinstance(self.norm, nn.BatchNorm2d):
+            self.conv = nn.utils.fusion.fuse_conv_bn_eval(self.conv.eval(), self.norm.eval())
+            self.norm = nn.Identity()
+
+
+class ResidualBlock(nn.Module):
+    """Two 3 × 3 convolutions (or one and a 1 × 1) around a skip."""
+
+    def __init__(self, channels: int, second_kernel: int = 3) -> None:
+        super().__init__()
+        self.first = ConvNorm(channels, channels, 3)
+        self.second = ConvNorm(channels, channels, second_kernel, relu=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to the same shape."""
+        return F.relu(x + self.second(self.first(x)))
+
+    def reach(self, margin: int) -> int:
+        """Cells of input beyond a tile that `margin` cells of output need."""
+        return self.first.reach(self.second.reach(margin))
+
+
+class ConvStack(nn.Module):
+    """`depth` 3 × 3 convolutions; residual from the second on."""
+
+    def __init__(self, channels: int, depth: int) -> None:
+        super().__init__()
+        if depth % 2:
+            self.layers = nn.ModuleList([ConvNorm(channels, channels)])
+        else:
+            self.layers = nn.ModuleList()
+        self.layers.extend(ResidualBlock(channels) for _ in range(depth // 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, C, H, W) to the same shape."""
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+    def reach(self, margin: int) -> int:
+        """Cells of input beyond a tile that `margin` cells of output need."""
+        for layer in reversed(self.layers):
+            margin = layer.reach(margin)  # type: ignore[operator]
+        return margin
+
+
+class Raise(nn.Module):
+    """Brings a coarse level to the next finer one: 1 × 1 convolution, then twice the size by bilinear weights.
+
+    Interpolating instead of sub-pixel shuffling between levels leaves no checkerboard.
+    """
+
+    def __init__(self, channels_in: int, channels_out: int) -> None:
+        super().__init__()
+        self.project = ConvNorm(channels_in, channels_out, 1, relu=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Maps (B, channels_in, H, W) to (B, channels_out, 2 H, 2 W)."""
+        return F.interpolate(self.project(x), scale_factor=2, mode="bilinear", align_corners=False)
+
+    def reach(self, margin: int) -> int:
+        """Coarse cells beyond a tile that `margin` fine cells need: a fine cell looks half a coarse cell outwards."""
+        return margin // 2 + 1
+
+
+def fold_normalisation(module: nn.Module) -> nn.Module:
+    """Folds every normalisation below `module` into its convolution, in place, and returns it in evaluation mode."""
+    module.eval()
+    for child in module.modules():
+        if isinstance(child, ConvNorm):
+            child.fold()
+    return module
