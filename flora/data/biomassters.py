@@ -1,0 +1,101 @@
+"""BioMassters: forest, lake and bog in Finland, the same ground at several dates."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Record
+from flora.data.index_label import index_water
+from flora.data.layers import sar_layer, sentinel2_layer
+from flora.data.read import read_bands
+
+BANDS: Final = ("blue", "green", "red", "nir", "swir")
+# Above this cloud probability (%) a pixel's reflectance is not trusted.
+CLOUD_PROBABILITY: Final = 20
+# Places whose lake an optical index maps well, with their split.
+LAKES: Final = frozenset({"288afc34"})
+PLACE_SPLITS: Final = {"288afc34": "val"}
+
+
+class BioMassters(ChipDataset):
+    """BioMassters: calibrated radar and surface reflectance of one place over the months.
+
+    - Sensor, product: Sentinel-1 and Sentinel-2 L2A, monthly, 256 x 256 px, 10 m, without georeference.
+    - SAR: `PLACE_S1_MM.tif` VV, VH, float32 dB, NaN no-data (published with four bands: the ascending two first).
+    - Optical: `PLACE_S2_MM.tif` B2, B3, B4, B8, B11, surface reflectance x 10000, 0 no-data, and CLP, the cloud
+      probability in %; above 20 invalid. `MM` counts months from 00 = September. Dates are known to the month
+      only; radar and optical are 1 to 3 px apart.
+    - Prior: the clearest other month of the place.
+    - Water: none published. On the lake of 288afc34 NDWI and MNDWI of the month are reliable: label `index`.
+    - Splits: by place: 288afc34 val, all others train.
+    - Size: 2 places with 4 and 3 months here. Licence: CC BY 4.0; contains modified Copernicus Sentinel data.
+    - Paper: Nascetti et al., BioMassters, NeurIPS Datasets and Benchmarks 2023.
+    """
+
+    name: ClassVar[str] = "biomassters"
+    layout: ClassVar[tuple[str, ...]] = ("*/*_S1_*.tif",)
+    size: ClassVar[tuple[int, int] | None] = (256, 256)
+    has_optical: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        names = {tuple(path.stem.split("_")) for path in self.root.glob("*/*_S?_*.tif")}
+        return [self._record(place, month) for place, month in sorted({(name[0], name[2]) for name in names})]
+
+    def _record(self, place: str, month: str) -> Record:
+        folder = self.root / place
+        files = {"sar": folder / f"{place}_S1_{month}.tif", "optical": folder / f"{place}_S2_{month}.tif"}
+        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        others = [path for path in sorted(folder.glob(f"{place}_S2_*.tif")) if path != files["optical"]]
+        files |= {f"other_{path.stem[-2:]}": path for path in others}
+        split = PLACE_SPLITS.get(place, "train")
+        skip = f"missing {', '.join(missing)}" if missing else ""
+        return Record(f"{place}_{month}", place, f"biomassters_{place}", split, files, skip=skip)
+
+    def _read(self, record: Record) -> Chip:
+        vv, vh = read_bands(record.files["sar"], 2)
+        sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
+        bands, clear = _read_optical(record.files["optical"])
+        optical, optical_valid = _layer(bands, clear)
+        prior, prior_valid = self._prior(record)
+        water = water_valid = None
+        if record.event in LAKES:
+            water, water_valid = index_water(bands["green"], bands["nir"], bands["swir"], clear)
+        return Chip(
+            sar=sar,
+            sar_valid=sar_valid,
+            meta=self._meta(
+                record, optical_radiometry="surface", water_label="index" if record.event in LAKES else ""
+            ),
+            optical=optical,
+            optical_valid=optical_valid,
+            prior=prior,
+            prior_valid=prior_valid,
+            water=water,
+            water_valid=water_valid,
+        )
+
+    def _prior(self, record: Record) -> tuple[NDArray[np.float32] | None, NDArray[np.bool_] | None]:
+        paths = [path for layer, path in record.files.items() if layer.startswith("other_")]
+        months = [_read_optical(path) for path in paths]
+        if not months:
+            return None, None
+        return _layer(*max(months, key=lambda month: int(month[1].sum())))
+
+
+def _read_optical(path: Path) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
+    """Reads reflectance by band name and where the cloud probability is low."""
+    layers = read_bands(path, len(BANDS) + 1)
+    bands = {name: layers[i].astype(np.float32) / 10000 for i, name in enumerate(BANDS)}
+    return bands, (layers[-1] <= CLOUD_PROBABILITY) & (layers[:-1] > 0).any(axis=0)
+
+
+def _layer(
+    bands: dict[str, NDArray[np.float32]], clear: NDArray[np.bool_]
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    numbers = {name: np.rint(bands[name] * 10000) for name in BANDS[:4]}
+    return sentinel2_layer(numbers, clear)

@@ -1,0 +1,140 @@
+"""ETCI-2021: the NASA flood detection competition's tiles, 8-bit grey."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Footprint, Record
+from flora.data.layers import pseudo_decibel, sar_layer, water_layer
+from flora.data.read import read_picture
+from flora.errors import DataError
+
+# Whole regions, so that no place is on both sides. Alabama's two dates show the same ground.
+REGION_SPLITS: Final = {"northal": "train", "bangladesh": "train", "florence": "val", "nebraska": "test"}
+PIXEL_M: Final = 30.0
+TILE: Final = 256
+
+
+class ETCI2021(ChipDataset):
+    """ETCI-2021: tiles of whole Sentinel-1 scenes with hand-made water labels; radar as stretched grey.
+
+    - Sensor, product: Sentinel-1 (HyP3), 256 x 256 px of about 30 m. Published as PNG, read as JPEG too.
+    - SAR: `vv`, `vh` 8-bit grey; the stretch differs per product and is unknown, so it becomes pseudo dB by one
+      fixed map and says `stretched`. 255 in both bands is outside the swath and invalid.
+    - Optical: none.
+    - Water: `flood_label` 255 (or 1) water, 0 land: open water of that day, permanent water included; strong.
+      `water_body_label` holds coarse permanent polygons up to 10 px off: read by `context`, never joined.
+      Tiles of later, dry dates have empty masks and are land everywhere.
+    - Splits: by region: Alabama (`northal`) and Bangladesh train, Florence val, Nebraska test. Tiles whose
+      `flag` in `tiles.csv` calls the mask likely wrong are left out.
+    - File names: x is the row, y the column of the tile in its scene.
+    - Size: 33,405 tiles published. Licence: as of the competition; contains modified Copernicus Sentinel data.
+    - Paper: ETCI 2021 Competition on Flood Detection, NASA IMPACT and IEEE GRSS.
+    """
+
+    name: ClassVar[str] = "etci2021"
+    layout: ClassVar[tuple[str, ...]] = ("*/tiles/vv", "*/tiles/vh")
+    size: ClassVar[tuple[int, int] | None] = (TILE, TILE)
+    has_water: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        table = self.root / "tiles.csv"
+        if table.is_file():
+            with table.open(newline="") as lines:
+                rows = list(csv.DictReader(lines))
+        else:
+            rows = [_row_of(path) for path in sorted(self.root.glob("*/tiles/vv/*_vv.*"))]
+        return [self._record(row) for row in rows]
+
+    def _record(self, row: dict[str, str]) -> Record:
+        region = row["region"]
+        if region not in REGION_SPLITS:
+            raise DataError(
+                f"Tile '{row['tile']}' is of region '{region}'; expected one of {', '.join(REGION_SPLITS)}. "
+                "Add the region to REGION_SPLITS."
+            )
+        tiles = self.root / row["scene"] / "tiles"
+        files = {band: _picture(tiles / band / f"{row['tile']}_{band}") for band in ("vv", "vh")}
+        labelled = row["has_pixel_label"] == "1"
+        if labelled:
+            files["water"] = _picture(tiles / "flood_label" / row["tile"])
+        top, left = int(row["row"]) * TILE, int(row["col"]) * TILE
+        missing = [layer for layer, path in files.items() if not path.exists()]
+        doubtful = row["flag"] if labelled else ""
+        return Record(
+            chip=row["tile"],
+            event=region,
+            group=region,
+            split=REGION_SPLITS[region],
+            files=files,
+            footprint=Footprint(row["scene"], left, top, left + TILE - 1, top + TILE - 1),
+            skip=f"missing {', '.join(missing)}" if missing else doubtful,
+        )
+
+    def _read(self, record: Record) -> Chip:
+        vv, vh = (read_picture(record.files[band]) for band in ("vv", "vh"))
+        sar, sar_valid = sar_layer(
+            {"VV": pseudo_decibel(vv, "VV"), "VH": pseudo_decibel(vh, "VH")}, ~outside_swath(vv, vh)
+        )
+        if "water" in record.files:
+            water, water_valid = water_layer(read_picture(record.files["water"]), water=(1, 255))
+        else:
+            water, water_valid = np.zeros(vv.shape, np.uint8), np.ones(vv.shape, np.bool_)
+        return Chip(
+            sar=sar,
+            sar_valid=sar_valid,
+            meta=self._meta(record, sar_radiometry="stretched", water_label="strong", pixel_m=PIXEL_M),
+            water=water,
+            water_valid=water_valid & sar_valid.all(axis=0),
+        )
+
+    def context(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Reads the coarse permanent-water polygons, `reference_water` 0/1, where the tile has them."""
+        record = self.records[index]
+        path = record.files["vv"].parents[1] / "water_body_label" / f"{record.chip}.png"
+        return {"reference_water": (read_picture(path) > 0).astype(np.uint8)} if path.exists() else {}
+
+
+def outside_swath(vv: NDArray[np.uint8], vh: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Finds the white area beyond the swath: nearly 255 in both bands, more than a few pixels wide.
+
+    JPEG makes the white ring by a few grey levels and smears its edge over one 8 px block, so that the area is
+    taken at 250 and widened by 4 px; lone bright roofs stay.
+
+    Args:
+        vv: Grey, (H, W).
+        vh: Grey, (H, W).
+    """
+    white = (vv >= 250) & (vh >= 250)
+    if not white.any():
+        return white
+    area = ndimage.binary_opening(np.pad(white, 8, mode="edge"), np.ones((9, 9), np.bool_))[8:-8, 8:-8]
+    return np.asarray(ndimage.binary_dilation(area, iterations=4) | (area & white), np.bool_)
+
+
+def _row_of(path: Path) -> dict[str, str]:
+    tile = path.stem.removesuffix("_vv")
+    scene, row, col = tile.rsplit("_", 2)
+    label = _picture(path.parents[1] / "flood_label" / tile)
+    return {
+        "scene": path.parents[2].name,
+        "tile": tile,
+        "row": row.removeprefix("x-"),
+        "col": col.removeprefix("y-"),
+        "region": scene.split("_")[0],
+        "has_pixel_label": str(int(label.exists())),
+        "flag": "",
+    }
+
+
+def _picture(stem: Path) -> Path:
+    """Gives the PNG (as published) or, where only that exists, the JPEG."""
+    jpeg = stem.with_name(stem.name + ".jpg")
+    return jpeg if jpeg.exists() else stem.with_name(stem.name + ".png")

@@ -1,0 +1,132 @@
+"""Porto Alegre and Canoas before and after the flood of May 2024: one real scene, cut into windows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Footprint, Record
+from flora.data.layers import display_layer, pad, sar_layer, water_layer
+from flora.data.read import Window, read_bands, read_mask
+
+Bool = NDArray[np.bool_]
+
+SCENE: Final = (4660, 2048)
+WINDOW: Final = 512
+# First and last row of each strip. Between strips lie 128 rows (1.3 km) that belong to none.
+STRIPS: Final = {"test": (0, 1023), "train": (1152, 3711), "val": (3840, 4659)}
+
+
+class Guaiba(ChipDataset):
+    """Guaíba 2024: the same ground before and after a flood, as a user's scene would be.
+
+    - Sensor, product: Sentinel-1 sigma0 and Sentinel-2 true colour; EPSG:4326, 8.98315e-5° (about 10 m).
+    - SAR: VV, VH, float32 dB, clipped to [-30, 0] in steps of 0.118; NaN outside the swath. Values at -30 and 0
+      mean "that or beyond" and count as valid. The before scene is a mosaic of two dates (seam at row 1076).
+    - Optical: B4, B3, B2 as 8 bits, DN = 255 clip(3.5 reflectance); its mask band is carried. Cloud in the after
+      image (rows over 4100, left middle), partly painted white, is found by `cloud` and invalid. No nir.
+    - Prior: after chips carry the before image. SAR and optical may differ by days and by 1 to 3 px.
+    - Water: 1 water, 0 land, 255 no-data; weak: its makers' output from the same SAR, good on open water, poor
+      at flooded streets.
+    - Splits: rows 0-1023 test, 1152-3711 train, 3840-4659 val; windows 512 x 512 start at the strip's first row,
+      each at two dates; the last row of val windows reaches over the scene's edge and is invalid there.
+    - Size: 4660 x 2048 px, 2 dates, 72 chips. Licence: not stated; contains modified Copernicus Sentinel data 2024.
+    """
+
+    name: ClassVar[str] = "guaiba"
+    layout: ClassVar[tuple[str, ...]] = tuple(
+        f"guaiba_{date}_{layer}.tif" for date in ("before", "after") for layer in ("S1", "S2", "water_weak")
+    )
+    size: ClassVar[tuple[int, int] | None] = (WINDOW, WINDOW)
+    has_optical: ClassVar[bool] = True
+    has_water: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        return [
+            self._record(date, split, row, col)
+            for split, (first, last) in STRIPS.items()
+            for row in range(first, last + 1, WINDOW)
+            for col in range(0, SCENE[1], WINDOW)
+            for date in ("before", "after")
+        ]
+
+    def _record(self, date: str, split: str, row: int, col: int) -> Record:
+        layers = {"sar": "S1", "optical": "S2", "water": "water_weak"}
+        files = {layer: self.root / f"guaiba_{date}_{part}.tif" for layer, part in layers.items()}
+        if date == "after":
+            files["prior"] = self.root / "guaiba_before_S2.tif"
+        height = min(WINDOW, STRIPS[split][1] + 1 - row)
+        return Record(
+            chip=f"guaiba_{date}_r{row:04d}_c{col:04d}",
+            event="guaiba",
+            group=f"guaiba_{split}",
+            split=split,
+            files=files,
+            window=(row, col, height, WINDOW),
+            footprint=Footprint("guaiba", col, row, col + WINDOW - 1, row + height - 1),
+        )
+
+    def _read(self, record: Record) -> Chip:
+        window = record.window
+        vv, vh = read_bands(record.files["sar"], 2, window)
+        sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
+        label = read_bands(record.files["water"], 1, window)[0]
+        water, water_valid = water_layer(label)
+        chip = Chip(
+            sar=sar,
+            sar_valid=sar_valid,
+            meta=self._meta(record, optical_radiometry="surface", water_label="weak"),
+            water=water,
+            water_valid=water_valid,
+        )
+        optical, optical_valid = self._optical(record, "optical")
+        chip = replace(chip, optical=optical, optical_valid=optical_valid)
+        if "prior" in record.files:
+            prior, prior_valid = self._optical(record, "prior")
+            chip = replace(chip, prior=prior, prior_valid=prior_valid)
+        return chip if chip.shape == (WINDOW, WINDOW) else _padded(chip)
+
+    def _optical(self, record: Record, layer: str) -> tuple[NDArray[np.float32], Bool]:
+        """Reads a picture with a margin, so that a cloud beyond the window's edge still casts its halo."""
+        assert record.window is not None
+        row, col, height, width = record.window
+        top, left = max(row - MARGIN, 0), max(col - MARGIN, 0)
+        bottom, right = min(row + height + MARGIN, SCENE[0]), min(col + width + MARGIN, SCENE[1])
+        wide: Window = (top, left, bottom - top, right - left)
+        rgb = np.moveaxis(read_bands(record.files[layer], 3, wide), 0, -1)
+        valid = read_mask(record.files[layer], wide) & ~cloud(rgb)
+        inner = (slice(row - top, row - top + height), slice(col - left, col - left + width))
+        return display_layer(rgb[inner], valid[inner])
+
+
+MARGIN: Final = 64
+
+
+def cloud(rgb: NDArray[np.uint8]) -> Bool:
+    """Finds cloud, drawn or painted white, generously: a bright and colourless neighbourhood, with a wide rim.
+
+    Single bright roofs do not count, as the test looks at the mean of 15 x 15 px; brown flood water is bright in
+    red and dark in blue and does not count either.
+
+    Args:
+        rgb: True-colour picture, (H, W, 3), 8 bits at display gain 3.5.
+
+    Returns:
+        True where the picture must not be trusted, (H, W).
+    """
+    means = np.stack([ndimage.uniform_filter(rgb[..., band].astype(np.float32), 15) for band in range(3)])
+    white = means.min(axis=0)
+    core = (white > 120) & (white > 0.62 * means.max(axis=0))
+    core = ndimage.binary_opening(core, iterations=3)
+    return np.asarray(ndimage.binary_dilation(core, iterations=24) | (rgb.min(axis=-1) >= 253), np.bool_)
+
+
+def _padded(chip: Chip) -> Chip:
+    layers = ("sar", "optical", "prior", "water")
+    names = [name for layer in layers for name in (layer, f"{layer}_valid") if getattr(chip, name) is not None]
+    return replace(chip, **{name: pad(getattr(chip, name), WINDOW, WINDOW) for name in names})

@@ -1,0 +1,123 @@
+"""Makes a chip's layers from what files hold: numbers become dB or reflectance, no-data becomes `valid = False`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flora.bands import OPTICAL_BANDS, SAR_BANDS
+
+Float = NDArray[np.float32]
+Bool = NDArray[np.bool_]
+Byte = NDArray[np.uint8]
+Numbers = NDArray[np.generic]
+
+# Pseudo dB of 8-bit grey: 0 and 255 stand for these values. A fixed map, since the true stretch is unknown.
+GREY_DB: Final = {"VV": (-30.0, 0.0), "VH": (-35.0, -5.0)}
+# True-colour display pictures show reflectance multiplied by this, clipped at 1, as 8 bits.
+DISPLAY_GAIN: Final = 3.5
+
+
+def sar_layer(bands: Mapping[str, NDArray[np.floating]], valid: Bool | None = None) -> tuple[Float, Bool]:
+    """Puts bands in dB in the order VV, VH; a band that is absent is invalid everywhere.
+
+    Args:
+        bands: `VV` and `VH`, or one of them, (H, W), dB; NaN and infinity are no-data.
+        valid: Further condition for validity, (H, W) or (2, H, W).
+
+    Returns:
+        Values (2, H, W) in dB, 0 where invalid, and their validity (2, H, W).
+    """
+    return _stack(bands, SAR_BANDS, valid)
+
+
+def optical_layer(bands: Mapping[str, NDArray[np.floating]], valid: Bool | None = None) -> tuple[Float, Bool]:
+    """Puts bands in reflectance in the order red, green, blue, nir; an absent band is invalid everywhere.
+
+    Args:
+        bands: Any of `red`, `green`, `blue`, `nir`, (H, W), reflectance; NaN is no-data.
+        valid: Further condition for validity, (H, W).
+
+    Returns:
+        Values (4, H, W), 0 where invalid, and their validity (4, H, W).
+    """
+    return _stack(bands, OPTICAL_BANDS, valid)
+
+
+def _stack(bands: Mapping[str, Numbers], order: tuple[str, ...], valid: Bool | None) -> tuple[Float, Bool]:
+    shape = next(iter(bands.values())).shape
+    layer = np.full((len(order), *shape), np.nan, np.float32)
+    for position, name in enumerate(order):
+        if name in bands:
+            layer[position] = bands[name]
+    usable = np.isfinite(layer)
+    if valid is not None:
+        usable &= valid
+    return np.where(usable, layer, np.float32(0)), usable
+
+
+def decibel(power: Numbers) -> Float:
+    """Turns linear power into dB, 10 log10(power); NaN where power is not positive.
+
+    Args:
+        power: Backscatter as linear power, any shape.
+    """
+    values = np.asarray(power, np.float32)
+    return np.where(values > 0, 10 * np.log10(np.where(values > 0, values, 1)), np.nan).astype(np.float32)
+
+
+def pseudo_decibel(grey: Byte, band: str) -> Float:
+    """Maps 8-bit grey of unknown stretch to the dB range of a band, by one fixed map for all images.
+
+    Args:
+        grey: 0 to 255, any shape.
+        band: `VV` or `VH`.
+
+    Returns:
+        Pseudo dB, same shape; chips that carry it say `sar_radiometry="stretched"`.
+    """
+    low, high = GREY_DB[band]
+    return (low + (high - low) * (grey.astype(np.float32) / 255)).astype(np.float32)
+
+
+def sentinel2_layer(bands: Mapping[str, Numbers], valid: Bool | None = None) -> tuple[Float, Bool]:
+    """Turns Sentinel-2 digital numbers (reflectance x 10000, 0 no-data) into an optical layer.
+
+    Args:
+        bands: Any of `red`, `green`, `blue`, `nir`, (H, W), digital numbers.
+        valid: Further condition for validity, (H, W).
+    """
+    present = {name: np.where(dn > 0, dn.astype(np.float32) / 10000, np.nan) for name, dn in bands.items()}
+    return optical_layer(present, valid)
+
+
+def display_layer(rgb: Byte, valid: Bool | None = None) -> tuple[Float, Bool]:
+    """Turns an 8-bit true-colour picture into an optical layer without nir, DN / 255 / 3.5.
+
+    Args:
+        rgb: (H, W, 3), red, green, blue.
+        valid: Further condition for validity, (H, W).
+    """
+    scaled = rgb.astype(np.float32) / (255 * DISPLAY_GAIN)
+    return optical_layer(dict(zip(OPTICAL_BANDS[:3], np.moveaxis(scaled, -1, 0), strict=True)), valid)
+
+
+def water_layer(label: Numbers, water: tuple[int, ...] = (1,), land: tuple[int, ...] = (0,)) -> tuple[Byte, Bool]:
+    """Turns label codes into water 0/1 and validity; any code that is neither water nor land is invalid.
+
+    Args:
+        label: Codes, (H, W).
+        water: Codes that mean water.
+        land: Codes that mean no water.
+    """
+    wet = np.isin(label, water)
+    return wet.astype(np.uint8), wet | np.isin(label, land)
+
+
+def pad(array: NDArray[np.generic], height: int, width: int) -> NDArray[np.generic]:
+    """Pads the last two axes with 0 (False) below and to the right."""
+    rows, cols = height - array.shape[-2], width - array.shape[-1]
+    return np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, rows), (0, cols)])

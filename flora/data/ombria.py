@@ -1,0 +1,180 @@
+"""OMBRIA: floods of Copernicus EMS, before and after, one polarisation as 8-bit grey."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import ndimage
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Record
+from flora.data.layers import pseudo_decibel, sar_layer
+from flora.data.read import read_picture
+
+Bool = NDArray[np.bool_]
+Byte = NDArray[np.uint8]
+
+# The published train/test split leaks: 63 of 70 test chips touch a training chip. These clusters of one scene are
+# kept for validation instead, about a seventh of the chips, of many sizes and landscapes.
+VAL_CLUSTERS: Final = frozenset({"6", "34", "77", "25", "19", "12", "58", "39"})
+EVENTS_2021: Final = ("FRANCE", "TIMOR")
+DATES: Final = ("before", "after")
+
+
+class Ombria(ChipDataset):
+    """OMBRIA: 844 EMS flood scenes' chips before and after, here 694 sets and two events of 2021.
+
+    - Sensor, product: Sentinel-1 and Sentinel-2, 256 x 256 px of about 10 m, without georeference. Published as
+      PNG, read as JPEG too.
+    - SAR: one polarisation, 8-bit grey stretched per image, 255 no-data; brightness before and after cannot be
+      compared. It becomes pseudo dB in VV by a fixed map and says `stretched`; VH is absent.
+    - Optical: false colour (short-wave infrared, near infrared, red-green-like): not red, green, blue, so it is no
+      optical layer here. It serves weak labels and `context` gives it.
+    - Water: the mask is new flood only and coarser than the image. A chip `after` is water where the mask says so
+      and the picture does not deny it, or where the picture shows water at both dates; it is land where neither
+      mask nor pictures show water and the radar is not dark at both dates; else invalid; weak. A chip `before`
+      is labelled by its picture alone; index. `context` gives the mask whole, for before/after change.
+    - Splits: train and val by scene cluster (`scene_clusters.csv`); test: France and Timor 2021.
+    - Size: 792 sets, 1,584 chips. Licence: as published; contains modified Copernicus Sentinel data.
+    - Paper: Drakonakis et al., OmbriaNet, IEEE JSTARS 2022, doi 10.1109/JSTARS.2022.3155559.
+    """
+
+    name: ClassVar[str] = "ombria"
+    layout: ClassVar[tuple[str, ...]] = ("OmbriaS1", "OmbriaS2", "scene_clusters.csv")
+    size: ClassVar[tuple[int, int] | None] = (256, 256)
+    sar_bands: ClassVar[tuple[str, ...]] = ("VV",)
+    has_water: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        with (self.root / "scene_clusters.csv").open(newline="") as lines:
+            rows = list(csv.DictReader(lines))
+        records = [self._record(row, date) for row in rows for date in DATES]
+        for event in EVENTS_2021:
+            stems = sorted((self.root / "2021" / event / "Sentinel1" / "MASK").glob("gt_*.png"))
+            numbers = sorted(int(path.stem.removeprefix("gt_")) for path in stems)
+            records += [self._record_2021(event, number, date) for number in numbers for date in DATES]
+        return records
+
+    def _record(self, row: dict[str, str], date: str) -> Record:
+        chip, part = row["chip"], row["official_split"]
+        files = {"mask": self.root / "OmbriaS1" / part / "MASK" / f"S1_mask_{chip}.png"}
+        for sensor in ("S1", "S2"):
+            for when in DATES:
+                stem = self.root / f"Ombria{sensor}" / part / when.upper() / f"{sensor}_{when}_{chip}"
+                files[f"{sensor}_{when}"] = _picture(stem)
+        cluster = row["scene_cluster"]
+        split = "val" if cluster in VAL_CLUSTERS else "train"
+        return _with_missing(f"{chip}_{date}", f"ombria_{cluster}", split, files)
+
+    def _record_2021(self, event: str, number: int, date: str) -> Record:
+        folder = self.root / "2021" / event
+        files = {"mask": folder / "Sentinel1" / "MASK" / f"gt_{number}.png"}
+        for sensor, part in (("S1", "Sentinel1"), ("S2", "Sentinel2")):
+            for when in DATES:
+                files[f"{sensor}_{when}"] = _picture(folder / part / when.upper() / f"im{when}_{number}")
+        place = f"{event.lower()}2021"
+        return _with_missing(f"{place}_{number}_{date}", place, "test", files)
+
+    def _read(self, record: Record) -> Chip:
+        date = record.chip.rsplit("_", 1)[1]
+        grey = {when: _grey(record.files[f"S1_{when}"]) for when in DATES}
+        picture = {when: read_picture(record.files[f"S2_{when}"]) for when in DATES}
+        present = ~_no_data(grey[date])
+        sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey[date], "VV")}, present)
+        if date == "before":
+            water, dry = false_colour_water(picture["before"])
+            valid = water | dry
+        else:
+            water, valid = after_water(_grey(record.files["mask"]) > 127, grey, picture)
+        return Chip(
+            sar=sar,
+            sar_valid=sar_valid,
+            meta=self._meta(
+                record, sar_radiometry="stretched", water_label="index" if date == "before" else "weak"
+            ),
+            water=(water & valid & present).astype(np.uint8),
+            water_valid=valid & present,
+        )
+
+    def context(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Reads the mask of new flood, `new_flood` 0/1, and the false-colour pictures, (H, W, 3) 8 bits."""
+        files = self.records[index].files
+        pictures = {f"false_colour_{date}": read_picture(files[f"S2_{date}"]) for date in DATES}
+        return {"new_flood": (_grey(files["mask"]) > 127).astype(np.uint8), **pictures}
+
+
+def false_colour_water(picture: Byte) -> tuple[Bool, Bool]:
+    """Finds what is surely water and surely dry in a false-colour picture.
+
+    The difference of its blue and red channels is an MNDWI-like index (visible against short-wave infrared).
+
+    Args:
+        picture: Short-wave infrared, near infrared, red-green-like, (H, W, 3), 8 bits, 0 no-data.
+
+    Returns:
+        Water and dry, (H, W) each; cloud, no-data and what lies between are neither.
+    """
+    swir, nir, visible = (picture[..., band].astype(np.float32) for band in range(3))
+    total = swir + visible
+    ratio = (visible - swir) / np.maximum(total, 1)
+    cloud = ndimage.binary_dilation((visible > 95) & (nir > 85), iterations=6)
+    clear = ~cloud & (picture.max(axis=-1) > 6)
+    water = clear & (ratio > 0.2) & (visible - swir > 10) & (nir < 1.25 * visible)
+    dry = clear & (ratio < -0.05) & (swir > 25)
+    return np.asarray(water, np.bool_), np.asarray(dry, np.bool_)
+
+
+def after_water(flood: Bool, grey: dict[str, Byte], picture: dict[str, Byte]) -> tuple[Bool, Bool]:
+    """Labels all water of the day of flood from a mask of new flood only.
+
+    Args:
+        flood: New flood, (H, W).
+        grey: SAR `before` and `after`, (H, W).
+        picture: False colour `before` and `after`, (H, W, 3).
+
+    Returns:
+        Water and its validity, (H, W) each.
+    """
+    wet_before, _ = false_colour_water(picture["before"])
+    wet_after, dry_after = false_colour_water(picture["after"])
+    dark = {date: _dark(values) for date, values in grey.items()}
+    permanent = ~flood & wet_before & (wet_after | dark["after"])
+    doubtful = wet_before | wet_after | (dark["before"] & dark["after"])
+    water = (flood & ~dry_after) | permanent
+    land = ~flood & ~doubtful & ~ndimage.binary_dilation(flood, iterations=1)
+    return water, water | land
+
+
+def _dark(grey: Byte) -> Bool:
+    """Finds radar-dark areas: well under the image's median once speckle is smoothed."""
+    smooth = ndimage.median_filter(grey, 5).astype(np.float32)
+    present = smooth[~_no_data(grey)]
+    return np.asarray(smooth < 0.6 * np.median(present) if present.size else smooth < 0, np.bool_)
+
+
+def _no_data(grey: Byte) -> Bool:
+    """Finds white areas more than a few pixels wide; lone bright targets stay."""
+    white = np.pad(grey >= 250, 8, mode="edge")
+    area = ndimage.binary_opening(white, np.ones((9, 9), np.bool_))[8:-8, 8:-8]
+    return np.asarray(ndimage.binary_dilation(area, iterations=4), np.bool_)
+
+
+def _grey(path: Path) -> Byte:
+    picture = read_picture(path)
+    return picture if picture.ndim == 2 else picture[..., 0]
+
+
+def _with_missing(chip: str, place: str, split: str, files: dict[str, Path]) -> Record:
+    missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+    skip = f"missing {', '.join(missing)}" if missing else ""
+    return Record(chip, place, place, split, files, skip=skip)
+
+
+def _picture(stem: Path) -> Path:
+    """Gives the PNG (as published) or, where only that exists, the JPEG."""
+    jpeg = stem.with_suffix(".jpg")
+    return jpeg if jpeg.exists() else stem.with_suffix(".png")

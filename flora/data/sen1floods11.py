@@ -1,0 +1,152 @@
+"""Sen1Floods11 v1.1: the benchmark of flood mapping from Sentinel-1, hand- and weakly labelled."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+from typing import ClassVar, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flora.bands import OPTICAL_BANDS, SENTINEL2_L1C, sentinel2_index
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Record
+from flora.data.layers import sar_layer, sentinel2_layer, water_layer
+from flora.data.read import read_bands
+
+EVENTS_FOLDER: Final = "v1.1/data/flood_events"
+SPLITS_FOLDER: Final = "v1.1/splits/flood_handlabeled"
+# Bolivia is the official held-out event: its chips are test and its event name keeps them apart in reports.
+OFFICIAL_LISTS: Final = {"train": "train", "valid": "val", "test": "test", "bolivia": "test"}
+EVENT_OF_PREFIX: Final = {"Mekong": "Cambodia"}
+UNUSABLE: Final = {
+    "Paraguay_34417": "SAR is NaN everywhere",
+    "Ghana_83483": "label has no valid pixel",
+}
+
+
+class Sen1Floods11(ChipDataset):
+    """Sen1Floods11, hand-labelled: 446 chips of 11 flood events with the official split lists.
+
+    - Sensor, product: Sentinel-1 GRD sigma0 and Sentinel-2 L1C; 512 x 512 px, EPSG:4326, 8.98e-5° (about 10 m).
+    - SAR: `S1Hand` VV, VH, float32 dB, NaN no-data.
+    - Optical: `S2Hand` 13 bands, top of atmosphere x 10000, 0 no-data (red B4, green B3, blue B2, nir B8); of the
+      same days, seldom the same hour. Optional: chips without it have no optical layer.
+    - Water: `LabelHand` 1 water, 0 land, -1 no-data (cloud, off the swath); strong.
+    - Reference water: `JRCWaterHand` 0/1, optional, by `context`.
+    - Splits: `flood_{train,valid,test,bolivia}_data.csv`, 252 / 89 / 90 / 15 chips. Bolivia is in `test` with
+      event `Bolivia`. Listed chips whose files are not there are not served and are counted by the check.
+      Event Cambodia's chips have the prefix Mekong. Two official test chips cannot be used (`UNUSABLE`).
+    - Size: about 3 GB of the hand-labelled part. Licence: CC BY 4.0; contains modified Copernicus Sentinel data.
+    - Paper: Bonafilia et al., Sen1Floods11, CVPR Workshops 2020, doi 10.1109/CVPRW50498.2020.00113.
+    """
+
+    name: ClassVar[str] = "sen1floods11"
+    layout: ClassVar[tuple[str, ...]] = (
+        f"{EVENTS_FOLDER}/HandLabeled/S1Hand",
+        f"{EVENTS_FOLDER}/HandLabeled/LabelHand",
+        *(f"{SPLITS_FOLDER}/flood_{name}_data.csv" for name in OFFICIAL_LISTS),
+    )
+    size: ClassVar[tuple[int, int] | None] = (512, 512)
+    has_optical: ClassVar[bool] = True
+    has_water: ClassVar[bool] = True
+    official_split: ClassVar[bool] = True
+
+    def listed(self) -> dict[str, list[str]]:
+        """Gives the chips of each official list, present or not."""
+        return {name: _listed(self.root / SPLITS_FOLDER / f"flood_{name}_data.csv") for name in OFFICIAL_LISTS}
+
+    def _index(self) -> list[Record]:
+        named = [(chip, OFFICIAL_LISTS[part]) for part, chips in self.listed().items() for chip in chips]
+        records = [self._record(chip, split) for chip, split in named]
+        return [record for record in records if any(path.exists() for path in record.files.values())]
+
+    def _record(self, chip: str, split: str) -> Record:
+        folder = self.root / EVENTS_FOLDER / "HandLabeled"
+        files = {"sar": folder / "S1Hand" / f"{chip}_S1Hand.tif", "water": folder / "LabelHand" / f"{chip}_LabelHand.tif"}
+        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        optical = folder / "S2Hand" / f"{chip}_S2Hand.tif"
+        if optical.exists():
+            files["optical"] = optical
+        event = event_of(chip)
+        skip = f"missing {', '.join(missing)}" if missing else UNUSABLE.get(chip, "")
+        return Record(chip, event, f"{event}_{chip}", split, files, skip=skip)
+
+    def _read(self, record: Record) -> Chip:
+        return _read_chip(self, record, water_label="strong")
+
+    def context(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Reads `reference_water` (permanent water of JRC, 0/1) where the chip has it."""
+        chip = self.records[index].chip
+        path = self.root / EVENTS_FOLDER / "HandLabeled" / "JRCWaterHand" / f"{chip}_JRCWaterHand.tif"
+        return {"reference_water": read_bands(path, 1)[0]} if path.exists() else {}
+
+
+class Sen1Floods11Weak(ChipDataset):
+    """Sen1Floods11, weakly labelled: 4,385 chips of the same events, labelled by an optical index.
+
+    As `Sen1Floods11`, except:
+
+    - SAR `S1Weak`, water `S2IndexLabelWeak` (1 water, 0 land, -1 no-data; from NDVI and MNDWI of Sentinel-2), or
+      where that is missing `S1OtsuLabelWeak` (by a threshold on VH).
+    - Splits: train only, without Bolivia, which stays the held-out event.
+    """
+
+    name: ClassVar[str] = "sen1floods11_weak"
+    layout: ClassVar[tuple[str, ...]] = (f"{EVENTS_FOLDER}/WeaklyLabeled/S1Weak",)
+    size: ClassVar[tuple[int, int] | None] = (512, 512)
+    has_optical: ClassVar[bool] = True
+    has_water: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        sources = sorted((self.root / EVENTS_FOLDER / "WeaklyLabeled" / "S1Weak").glob("*_S1Weak.tif"))
+        chips = [path.name.removesuffix("_S1Weak.tif") for path in sources]
+        return [self._record(chip) for chip in chips if event_of(chip) != "Bolivia"]
+
+    def _record(self, chip: str) -> Record:
+        folder = self.root / EVENTS_FOLDER / "WeaklyLabeled"
+        files = {"sar": folder / "S1Weak" / f"{chip}_S1Weak.tif"}
+        optional = {"optical": "S2Weak", "index": "S2IndexLabelWeak", "otsu": "S1OtsuLabelWeak"}
+        paths = {layer: folder / part / f"{chip}_{part}.tif" for layer, part in optional.items()}
+        files |= {layer: path for layer, path in paths.items() if path.exists()}
+        event = event_of(chip)
+        skip = "" if {"index", "otsu"} & set(files) else f"missing '{paths['index'].name}'"
+        return Record(chip, event, f"{event}_{chip}", "train", files, skip=skip)
+
+    def _read(self, record: Record) -> Chip:
+        label: Path = record.files.get("index", record.files.get("otsu", Path()))
+        kind = "index" if "index" in record.files else "weak"
+        files = {**record.files, "water": label}
+        return _read_chip(self, Record(record.chip, record.event, record.group, "train", files), water_label=kind)
+
+
+def event_of(chip: str) -> str:
+    """Gives the flood event of a chip by its prefix; `Mekong_...` belongs to Cambodia."""
+    prefix = chip.rsplit("_", 1)[0]
+    return EVENT_OF_PREFIX.get(prefix, prefix)
+
+
+def _listed(path: Path) -> list[str]:
+    with path.open(newline="") as lines:
+        return [row[0].removesuffix("_S1Hand.tif") for row in csv.reader(lines) if row]
+
+
+def _read_chip(dataset: ChipDataset, record: Record, water_label: str) -> Chip:
+    vv, vh = read_bands(record.files["sar"], 2)
+    sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
+    water, water_valid = water_layer(read_bands(record.files["water"], 1)[0])
+    optical = optical_valid = None
+    if "optical" in record.files:
+        bands = read_bands(record.files["optical"], len(SENTINEL2_L1C))
+        optical, optical_valid = sentinel2_layer({name: bands[sentinel2_index(name)] for name in OPTICAL_BANDS})
+    radiometry = "" if optical is None else "toa"
+    return Chip(
+        sar=sar,
+        sar_valid=sar_valid,
+        meta=dataset._meta(record, optical_radiometry=radiometry, water_label=water_label),
+        optical=optical,
+        optical_valid=optical_valid,
+        water=water,
+        water_valid=water_valid,
+    )

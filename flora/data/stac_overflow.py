@@ -1,0 +1,53 @@
+"""STAC Overflow: hand-labelled flood chips of DrivenData's competition."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Record
+from flora.data.layers import sar_layer, water_layer
+from flora.data.read import read_bands
+
+# The event of each chip is the first three letters of its name.
+EVENT_SPLITS: Final = {"pxs": "val"}
+EVENT_NAMES: Final = {"pxs": "India", "jja": "Paraguay"}
+
+
+class StacOverflow(ChipDataset):
+    """STAC Overflow: Sentinel-1 chips with a hand label of flood water.
+
+    - Sensor, product: Sentinel-1 GRD, 512 x 512 px, UTM, 10 m.
+    - SAR: `CHIP_vv.tif`, `CHIP_vh.tif`, float32 dB, 0 no-data.
+    - Optical: none.
+    - Water: `CHIP_label.tif`, 1 water, 0 land, 255 no-data; strong. In Paraguay the water stands under plants and
+      VV does not see it.
+    - Splits: by event (first three letters): pxs (India) val, all others train.
+    - Size: 2 chips here of 542. Licence: CC BY 4.0 (labels: Cloud to Street, Microsoft); contains modified
+      Copernicus Sentinel data.
+    - Source: STAC Overflow: Map Floodwater from Radar Imagery, DrivenData 2021; doi 10.34911/rdnt.oz32gz.
+    """
+
+    name: ClassVar[str] = "stac_overflow"
+    layout: ClassVar[tuple[str, ...]] = ("*_vv.tif",)
+    size: ClassVar[tuple[int, int] | None] = (512, 512)
+    has_water: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        chips = {path.name.rsplit("_", 1)[0] for path in self.root.glob("*_*.tif")}
+        return [self._record(chip) for chip in sorted(chips)]
+
+    def _record(self, chip: str) -> Record:
+        files = {layer: self.root / f"{chip}_{layer}.tif" for layer in ("vv", "vh", "label")}
+        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        event = EVENT_NAMES.get(chip[:3], chip[:3])
+        skip = f"missing {', '.join(missing)}" if missing else ""
+        return Record(chip, event, f"stac_{chip[:3]}", EVENT_SPLITS.get(chip[:3], "train"), files, skip=skip)
+
+    def _read(self, record: Record) -> Chip:
+        vv, vh = (read_bands(record.files[band], 1)[0] for band in ("vv", "vh"))
+        present = (vv != 0) & (vh != 0)
+        sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, present)
+        water, water_valid = water_layer(read_bands(record.files["label"], 1)[0])
+        meta = self._meta(record, water_label="strong")
+        return Chip(sar=sar, sar_valid=sar_valid, meta=meta, water=water, water_valid=water_valid)
