@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
@@ -18,6 +19,13 @@ Bool = NDArray[np.bool_]
 
 SCENE: Final = (4660, 2048)
 WINDOW: Final = 512
+# Rows and columns read around a window to find cloud, and how far cloud reaches beyond its bright core, in px.
+MARGIN: Final = 64
+RIM: Final = 24
+# Rise of the mean blue, in grey levels at display gain, that only cloud makes; haze (under 40) still shows the ground.
+BRIGHTER: Final = 55
+# At and above this in all three bands a pixel is painted white or saturated: its reflectance is unknown.
+PAINTED: Final = 253
 # First and last row of each strip. Between strips lie 128 rows (1.3 km) that belong to none.
 STRIPS: Final = {"test": (0, 1023), "train": (1152, 3711), "val": (3840, 4659)}
 
@@ -92,38 +100,47 @@ class Guaiba(ChipDataset):
         return chip if chip.shape == (WINDOW, WINDOW) else _padded(chip)
 
     def _optical(self, record: Record, layer: str) -> tuple[NDArray[np.float32], Bool]:
-        """Reads a picture with a margin, so that a cloud beyond the window's edge still casts its halo."""
+        """Reads a picture with a margin, so that a cloud beyond the window's edge still casts its rim."""
         assert record.window is not None
         row, col, height, width = record.window
         top, left = max(row - MARGIN, 0), max(col - MARGIN, 0)
         bottom, right = min(row + height + MARGIN, SCENE[0]), min(col + width + MARGIN, SCENE[1])
         wide: Window = (top, left, bottom - top, right - left)
-        rgb = np.moveaxis(read_bands(record.files[layer], 3, wide), 0, -1)
-        valid = read_mask(record.files[layer], wide) & ~cloud(rgb)
+        rgb = _picture(record.files[layer], wide)
+        valid = read_mask(record.files[layer], wide) & (rgb.min(axis=-1) < PAINTED)
+        if "prior" in record.files and layer == "optical":
+            valid &= ~cloud(rgb, _picture(record.files["prior"], wide))
         inner = (slice(row - top, row - top + height), slice(col - left, col - left + width))
         return display_layer(rgb[inner], valid[inner])
 
 
-MARGIN: Final = 64
+def cloud(rgb: NDArray[np.uint8], clear: NDArray[np.uint8]) -> Bool:
+    """Finds cloud, drawn or painted white, generously, by comparison with a clear picture of the same ground.
 
-
-def cloud(rgb: NDArray[np.uint8]) -> Bool:
-    """Finds cloud, drawn or painted white, generously: a bright and colourless neighbourhood, with a wide rim.
-
-    Single bright roofs do not count, as the test looks at the mean of 15 x 15 px; brown flood water is bright in
-    red and dark in blue and does not count either.
+    Cloud is colourless and much brighter in blue than the ground was. Roofs are bright in both pictures; brown
+    flood water is brighter than before, but in red.
 
     Args:
         rgb: True-colour picture, (H, W, 3), 8 bits at display gain 3.5.
+        clear: The same ground without cloud, same shape.
 
     Returns:
         True where the picture must not be trusted, (H, W).
     """
-    means = np.stack([ndimage.uniform_filter(rgb[..., band].astype(np.float32), 15) for band in range(3)])
-    white = means.min(axis=0)
-    core = (white > 120) & (white > 0.62 * means.max(axis=0))
-    core = ndimage.binary_opening(core, iterations=3)
-    return np.asarray(ndimage.binary_dilation(core, iterations=24) | (rgb.min(axis=-1) >= 253), np.bool_)
+    now, then = (_smooth(picture) for picture in (rgb, clear))
+    brighter = now[2] - then[2] > BRIGHTER
+    white = now.min(axis=0) > 0.6 * now.max(axis=0)
+    core = ndimage.binary_opening(brighter & white, iterations=4)
+    return np.asarray(ndimage.binary_dilation(core, iterations=RIM), np.bool_)
+
+
+def _smooth(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Gives each band's mean over 13 x 13 px, (3, H, W)."""
+    return np.stack([ndimage.uniform_filter(picture[..., band].astype(np.float32), 13) for band in range(3)])
+
+
+def _picture(path: Path, window: Window) -> NDArray[np.uint8]:
+    return np.moveaxis(read_bands(path, 3, window), 0, -1)
 
 
 def _padded(chip: Chip) -> Chip:

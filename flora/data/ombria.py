@@ -86,7 +86,7 @@ class Ombria(ChipDataset):
         present = ~_no_data(grey[date])
         sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey[date], "VV")}, present)
         if date == "before":
-            water, dry = false_colour_water(picture["before"])
+            water, dry = false_colour_water(picture["before"], radar_dark(grey["before"]))
             valid = water | dry
         else:
             water, valid = after_water(_grey(record.files["mask"]) > 127, grey, picture)
@@ -107,29 +107,31 @@ class Ombria(ChipDataset):
         return {"new_flood": (_grey(files["mask"]) > 127).astype(np.uint8), **pictures}
 
 
-def false_colour_water(picture: Byte) -> tuple[Bool, Bool]:
+def false_colour_water(picture: Byte, dark: Bool) -> tuple[Bool, Bool]:
     """Finds what is surely water and surely dry in a false-colour picture.
 
-    The difference of its blue and red channels is an MNDWI-like index (visible against short-wave infrared).
+    The difference of its blue and red channels is an MNDWI-like index (visible against short-wave infrared). Where
+    the index is clear it decides; deep rivers are nearly black in the picture, and there the radar has to agree.
 
     Args:
         picture: Short-wave infrared, near infrared, red-green-like, (H, W, 3), 8 bits, 0 no-data.
+        dark: Radar-dark at the same date, (H, W).
 
     Returns:
         Water and dry, (H, W) each; cloud, no-data and what lies between are neither.
     """
     swir, nir, visible = (picture[..., band].astype(np.float32) for band in range(3))
-    total = swir + visible
-    ratio = (visible - swir) / np.maximum(total, 1)
+    ratio = (visible - swir) / np.maximum(visible + swir, 1)
     cloud = ndimage.binary_dilation((visible > 95) & (nir > 85), iterations=6)
     clear = ~cloud & (picture.max(axis=-1) > 6)
-    water = clear & (ratio > 0.2) & (visible - swir > 10) & (nir < 1.25 * visible)
-    dry = clear & (ratio < -0.05) & (swir > 25)
-    return np.asarray(water, np.bool_), np.asarray(dry, np.bool_)
+    clearly = (ratio > 0.2) & (visible - swir > 10) & (nir < 1.25 * visible)
+    faintly = (np.maximum(swir, nir) < 45) & (ratio > -0.1) & (nir < 1.6 * visible + 4) & dark
+    dry = clear & ((ratio < -0.05) | (nir > 1.8 * visible)) & (np.maximum(swir, nir) > 40)
+    return np.asarray(clear & (clearly | faintly), np.bool_), np.asarray(dry & ~faintly, np.bool_)
 
 
 def after_water(flood: Bool, grey: dict[str, Byte], picture: dict[str, Byte]) -> tuple[Bool, Bool]:
-    """Labels all water of the day of flood from a mask of new flood only.
+    """Labels all water of the day of flood from a mask of new flood only; two witnesses have to agree.
 
     Args:
         flood: New flood, (H, W).
@@ -139,21 +141,27 @@ def after_water(flood: Bool, grey: dict[str, Byte], picture: dict[str, Byte]) ->
     Returns:
         Water and its validity, (H, W) each.
     """
-    wet_before, _ = false_colour_water(picture["before"])
-    wet_after, dry_after = false_colour_water(picture["after"])
-    dark = {date: _dark(values) for date, values in grey.items()}
+    dark = {date: radar_dark(values) for date, values in grey.items()}
+    wet_before, _ = false_colour_water(picture["before"], dark["before"])
+    wet_after, dry_after = false_colour_water(picture["after"], dark["after"])
+    seen = wet_after | (radar_dark(grey["after"], 0.8) & ~dry_after)
     permanent = ~flood & wet_before & (wet_after | dark["after"])
     doubtful = wet_before | wet_after | (dark["before"] & dark["after"])
-    water = (flood & ~dry_after) | permanent
+    water = (flood & seen) | permanent
     land = ~flood & ~doubtful & ~ndimage.binary_dilation(flood, iterations=1)
     return water, water | land
 
 
-def _dark(grey: Byte) -> Bool:
-    """Finds radar-dark areas: well under the image's median once speckle is smoothed."""
+def radar_dark(grey: Byte, share: float = 0.6) -> Bool:
+    """Finds radar-dark areas: under a share of the image's median once speckle is smoothed.
+
+    Args:
+        grey: Stretched backscatter, (H, W).
+        share: Of the median of what is not no-data.
+    """
     smooth = ndimage.median_filter(grey, 5).astype(np.float32)
     present = smooth[~_no_data(grey)]
-    return np.asarray(smooth < 0.6 * np.median(present) if present.size else smooth < 0, np.bool_)
+    return np.asarray(smooth < share * np.median(present) if present.size else smooth < 0, np.bool_)
 
 
 def _no_data(grey: Byte) -> Bool:
