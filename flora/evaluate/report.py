@@ -1,0 +1,192 @@
+"""What an evaluation says: rows of figures, each with the protocol that it was measured under."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final, Literal
+
+from flora.evaluate.picture import Gallery
+
+Level = Literal["overall", "dataset", "event"]
+
+PROTOCOL: Final = {
+    "pixels": "valid truth (no cloud, label -1 left out) where at least one SAR band is valid",
+    "micro": "TP, FP, FN pooled over all valid pixels, water class",
+    "macro": "per chip, then mean; a dry chip with an empty prediction counts 1, with any false alarm 0",
+    "flood-only": "micro without pixels of reference water; only chips whose reference water is known",
+    "false_water": "share of valid land called water, FP / (FP + TN)",
+    "boundary_f1": "shoreline pixels with a partner within the tolerance, pooled",
+    "ece": "expected calibration error, 15 equal bins, probability of water, pooled",
+    "aurc": "area under the risk-coverage curve, surest pixels first, pooled",
+    "optical": "true colour B4, B3, B2, per chip, then mean; clipped under the named scaling; PSNR up to 100 dB",
+    "ssim": "11 x 11 Gaussian window, sigma 1.5, wholly valid windows",
+    "floor": "a constant picture of the chip's own mean colour",
+    "matched": "PSNR after the best gain and offset of each channel",
+    "lpips": "LPIPS v0.1, net in its name, input in [-1, 1], masked pixels equal and without weight",
+}
+
+# Columns of the two Markdown tables: figure, heading, factor, decimals.
+Column = tuple[str, str, float, int]
+WATER: Final[tuple[Column, ...]] = (
+    ("iou_micro", "IoU micro", 1, 3),
+    ("iou_macro", "IoU macro", 1, 3),
+    ("iou_flood_only", "IoU flood-only", 1, 3),
+    ("dice_micro", "Dice micro", 1, 3),
+    ("precision_micro", "precision", 1, 3),
+    ("recall_micro", "recall", 1, 3),
+    ("false_water", "false water, % of land", 100, 2),
+    ("boundary_f1", "boundary F1", 1, 3),
+    ("ece", "ECE", 1, 3),
+    ("brier", "Brier", 1, 3),
+)
+OPTICAL: Final[tuple[Column, ...]] = (
+    *(
+        column
+        for scaling in ("DN/10000", "DN/3000")
+        for column in (
+            (f"psnr[{scaling}]", f"PSNR {scaling}, dB", 1, 2),
+            (f"psnr_floor[{scaling}]", f"floor {scaling}, dB", 1, 2),
+            (f"psnr_matched[{scaling}]", f"matched {scaling}, dB", 1, 2),
+            (f"ssim[{scaling}]", f"SSIM {scaling}", 1, 3),
+            (f"ssim_floor[{scaling}]", f"floor SSIM {scaling}", 1, 3),
+        )
+    ),
+    ("lpips_alex[DN/3000]", "LPIPS-Alex DN/3000", 1, 3),
+    ("lpips_vgg[DN/3000]", "LPIPS-VGG DN/3000", 1, 3),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """Figures over a set of chips, and what they were measured on.
+
+    Attributes:
+        level: Everything, one dataset, or one event.
+        data: Datasets.
+        event: Its name, or `all`.
+        split: `train`, `val`, `test`; all that occur.
+        water_label: How the labels were made: `strong`, `weak`, `index`.
+        radiometry: Of the true pictures: `surface`, `toa`, `display`.
+        simulated: Some of it is simulated.
+        chips: How many.
+        events: How many.
+        threshold: Of water probability.
+        figures: By name, NaN where there is nothing to judge.
+        intervals: 95 % bootstrap interval of each figure that has one.
+        resampled: What the bootstrap drew: `events` or `chips`.
+    """
+
+    level: Level
+    data: str
+    event: str
+    split: str
+    water_label: str
+    radiometry: str
+    simulated: bool
+    chips: int
+    events: int
+    threshold: float
+    figures: dict[str, float]
+    intervals: dict[str, tuple[float, float]]
+    resampled: str
+
+    @property
+    def protocol(self) -> str:
+        """One sentence that names how the figures were measured."""
+        kinds = [f"{self.water_label} water labels"] if self.water_label else []
+        kinds += [f"{self.radiometry} reflectance"] if self.radiometry else []
+        kinds += ["partly or wholly simulated"] if self.simulated else []
+        kinds += [f"95 % interval over {self.resampled}"] if self.intervals else ["no interval"]
+        return "; ".join(kinds)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Gives the row for JSON; NaN becomes null, which JSON can hold."""
+        figures = {name: None if math.isnan(value) else value for name, value in self.figures.items()}
+        return asdict(self) | {"figures": figures, "protocol": self.protocol}
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The answer of an evaluation.
+
+    Attributes:
+        name: Of the predictor.
+        rows: Overall first, then datasets, then events.
+        gallery: Chips kept for people to look at.
+        resamples: Draws of the bootstrap.
+        seed: Of the bootstrap.
+    """
+
+    name: str
+    rows: Sequence[Row]
+    gallery: Gallery
+    resamples: int
+    seed: int
+
+    @property
+    def overall(self) -> Row:
+        """The row over all chips."""
+        return self.rows[0]
+
+    def to_json(self) -> str:
+        """Gives everything but the pictures as JSON text, figures by name, absent ones null."""
+        content = {
+            "predictor": self.name,
+            "protocol": PROTOCOL,
+            "bootstrap": {"level": 0.95, "resamples": self.resamples, "seed": self.seed},
+            "rows": [row.to_dict() for row in self.rows],
+        }
+        return json.dumps(content, indent=2, allow_nan=False)
+
+    def to_markdown(self) -> str:
+        """Gives a table of water and one of pictures, each where there is anything to show, and the protocol."""
+        parts = [f"## {self.name}"] if self.name else []
+        for heading, columns in (("Water", WATER), ("Optical", OPTICAL)):
+            shown = [column for column in columns if any(_known(row, column[0]) for row in self.rows)]
+            rows = [row for row in self.rows if any(_known(row, column[0]) for column in shown)]
+            if rows:
+                parts += [f"### {heading}", _table(rows, shown)]
+        words = "\n".join(f"- **{word}**: {meaning}." for word, meaning in PROTOCOL.items())
+        return "\n\n".join([*parts, words]) + "\n"
+
+    def grid_png(self, path: Path | str) -> None:
+        """Writes the kept chips as a labelled PNG grid.
+
+        Args:
+            path: Where to write; an existing file is replaced once the new one is whole.
+
+        Raises:
+            OutputError: The file cannot be written.
+        """
+        self.gallery.save(Path(path))
+
+
+def _known(row: Row, figure: str) -> bool:
+    return not math.isnan(row.figures.get(figure, math.nan))
+
+
+def _cell(row: Row, column: Column) -> str:
+    """Formats a figure with its interval."""
+    figure, _, factor, decimals = column
+    if not _known(row, figure):
+        return "–"
+    text = f"{row.figures[figure] * factor:.{decimals}f}"
+    if figure in row.intervals:
+        low, high = row.intervals[figure]
+        text += f" [{low * factor:.{decimals}f}, {high * factor:.{decimals}f}]"
+    return text
+
+
+def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+    """Lays out rows as Markdown, the protocol's words in each."""
+    head = ["data", "event", "split", "chips", "threshold", *(column[1] for column in columns), "protocol"]
+    lines = [head, ["---"] * len(head)]
+    for row in rows:
+        data = f"**{row.data}**" if row.level != "event" else row.data
+        words = [data, row.event, row.split, str(row.chips), f"{row.threshold:.3g}"]
+        lines.append([*words, *(_cell(row, column) for column in columns), row.protocol])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
