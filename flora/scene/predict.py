@@ -1,0 +1,230 @@
+"""Prediction over a whole scene as a lazy, chunked dataset: one independent task a tile."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from dask.delayed import delayed
+from numpy.typing import NDArray
+
+from flora.bands import OPTICAL_BANDS, RGB_BANDS, SAR_BANDS
+from flora.errors import InputError
+from flora.scene.network import PLANES, TileNetwork
+from flora.scene.precision import choose_device, choose_precision
+from flora.scene.tiling import Tile, Tiling, round_up
+
+if TYPE_CHECKING:
+    from flora.checkpoint import Checkpoint
+
+DEFAULT_TILE = 2048
+
+
+def predict(
+    scene: xr.Dataset,
+    checkpoint: Checkpoint | Path | str | None = None,
+    *,
+    optical: xr.Dataset | None = None,
+    tile: int = DEFAULT_TILE,
+    device: str = "auto",
+    precision: str = "auto",
+    tta: bool = False,
+) -> xr.Dataset:
+    """Predicts water and the optical picture of a scene, lazily.
+
+    Each tile is one task that reads its own window, runs the network once and returns all layers. So memory does not
+    grow with the scene, and any dask scheduler may run it: threads, or a `dask.distributed` client.
+    Every tile size gives the same pixels.
+
+    Args:
+        scene: `VV`, `VH`, (y, x), dB, NaN where invalid; as from `flora.open_sar`.
+        checkpoint: Loaded weights, a path to them, or None for those that come with FLoRA.
+        optical: `red`, `green`, `blue`, `nir` on the scene's grid, reflectance, NaN where invalid; None for SAR alone.
+        tile: Side of a tile, px, a multiple of the network's grid.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        precision: `fp32`, `bf16`, or `auto`: bf16 where it is measured to be faster.
+        tta: Average over four flips, at four times the cost.
+
+    Returns:
+        `water_probability` (y, x), `optical` (band, y, x) in reflectance and `optical_spread` (band, y, x), the Laplace
+        scale of the reflectance; float32, NaN where the scene has no valid band. Attributes tell `threshold`,
+        `temperature`, `provenance`, `tile`, `margin`, `precision` and `device`.
+
+    Raises:
+        InputError: The scene lacks VV or VH, or the optical image lies on another grid.
+        ConfigError: Tile, device or precision cannot be.
+        CheckpointError: The weights cannot be loaded.
+    """
+    rows, cols = _check(scene, optical)
+    loaded = _loaded(checkpoint)
+    model = loaded.model
+    tiling = Tiling(scene.sizes[rows], scene.sizes[cols], tile, model.grid, model.margin)
+    settled = choose_precision(precision, choose_device(device))
+    job = _TileJob(scene, optical, tiling, TileNetwork(loaded, device, settled, tta))
+    packed = _packed(job)
+    attrs = {
+        "threshold": loaded.threshold,
+        "temperature": loaded.temperature,
+        "provenance": loaded.provenance,
+        "tile": tile,
+        "margin": model.margin,
+        "precision": settled,
+        "device": choose_device(device),
+        "tta": tta,
+        "optical_prior": optical is not None,
+    }
+    return _dataset(packed, scene, attrs)
+
+
+class _TileJob:
+    """What a tile's task needs; a plain object, so that dask neither looks inside nor merges the scene's graph."""
+
+    def __init__(
+        self, scene: xr.Dataset, optical: xr.Dataset | None, tiling: Tiling, network: TileNetwork
+    ) -> None:
+        self.scene = scene
+        self.optical = optical
+        self.tiling = tiling
+        self.network = network
+
+    def run(self, index: tuple[int, int]) -> NDArray[np.float32]:
+        """Reads one tile's window and predicts its core, (planes, rows, columns); NaN where invalid."""
+        tile, margin = self.tiling[index], self.tiling.margin
+        sar, sar_valid = read_window(self.scene, SAR_BANDS, tile)
+        inner_rows, inner_cols = tile.core_in_window
+        valid: NDArray[np.bool_] = np.any(sar_valid[:, inner_rows, inner_cols], axis=0, keepdims=True)
+        block = np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
+        if not valid.any():
+            return block  # nothing to tell: a slanted scene has many such tiles
+        arrays: list[NDArray[Any]] = [sar, sar_valid]
+        if self.optical is not None:
+            arrays += read_window(self.optical, OPTICAL_BANDS, tile)
+        rows, cols = needed_part(valid[0], self.tiling)
+        part = slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
+        planes = self.network(*(np.ascontiguousarray(array[:, *part]) for array in arrays))
+        inner = block[:, rows, cols]
+        planes = planes[:, margin : margin + inner.shape[1], margin : margin + inner.shape[2]]
+        np.copyto(inner, planes, where=valid[:, rows, cols])
+        return block
+
+
+def needed_part(valid: NDArray[np.bool_], tiling: Tiling) -> tuple[slice, slice]:
+    """Gives the smallest part of a core on the network's grid that holds all its valid pixels.
+
+    Args:
+        valid: Validity of a tile's core, (H, W), somewhere True.
+        tiling: Its grid is kept.
+
+    Returns:
+        Rows and columns, counted from the core's corner, px; the last may lie up to a grid cell beyond it.
+    """
+    spans = []
+    for axis in (1, 0):
+        where = np.flatnonzero(valid.any(axis=axis))
+        start = int(where[0]) // tiling.grid * tiling.grid
+        spans.append(slice(start, round_up(int(where[-1]) + 1, tiling.grid)))
+    return spans[0], spans[1]
+
+
+def read_window(
+    data: xr.Dataset, names: Sequence[str], tile: Tile
+) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Reads a tile's window of a scene; the plane outside the scene is invalid.
+
+    Args:
+        data: Variables (y, x), float32, NaN where invalid.
+        names: Variables to read, in this order.
+        tile: Its window is read.
+
+    Returns:
+        Values, (names, H, W), 0 where invalid, and their validity of the same shape.
+    """
+    layers = data[list(names)]
+    dims = layers[names[0]].dims
+    spans = [
+        (dim, slice(max(span.start, 0), min(span.stop, layers.sizes[dim])), span.start)
+        for dim, span in zip(dims, tile.window, strict=True)
+    ]
+    # In a task the calling thread does the reading: a pool of its own in each task would multiply the threads.
+    read = layers.isel({dim: span for dim, span, _ in spans}).compute(scheduler="synchronous")
+    inside = tuple(slice(span.start - start, span.stop - start) for _, span, start in spans)
+    values = np.zeros((len(names), *tile.window_shape), np.float32)
+    for plane, name in zip(values, names, strict=True):
+        plane[inside] = read[name].values
+    valid = np.zeros(values.shape, np.bool_)
+    valid[:, *inside] = np.isfinite(values[:, *inside])
+    values[~valid] = 0
+    return values, valid
+
+
+def _packed(job: _TileJob) -> da.Array:
+    """Lays the tiles' tasks out as one array (planes, y, x), so that every layer comes from the same network call."""
+    name = f"flora-predict-{uuid4().hex}"
+    shared = delayed(job, name=f"{name}-job", traverse=False)
+    packed: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+        _run_tile,
+        job=shared,
+        name=name,
+        chunks=((len(PLANES),), *job.tiling.chunks),
+        dtype=np.float32,
+        meta=np.empty((0, 0, 0), np.float32),
+    )
+    return packed
+
+
+def _run_tile(job: _TileJob, block_info: Any = None) -> NDArray[np.float32]:
+    _, row, col = block_info[None]["chunk-location"]
+    return job.run((row, col))
+
+
+def _dataset(packed: da.Array, scene: xr.Dataset, attrs: dict[str, Any]) -> xr.Dataset:
+    rows, cols = scene["VV"].dims
+    band = {"band": list(RGB_BANDS)}
+    layers = {
+        "water_probability": ((rows, cols), packed[0], {"units": "1", "long_name": "probability of water"}),
+        "optical": (("band", rows, cols), packed[1:4], {"units": "reflectance"}),
+        "optical_spread": (("band", rows, cols), packed[4:7], {"units": "reflectance"}),
+    }
+    predicted = xr.Dataset(layers, coords={**scene.coords, **band}, attrs=attrs)
+    # The grid mapping is what ties a layer to its CRS.
+    for name in layers:
+        predicted[name].encoding.update(
+            {k: v for k, v in scene["VV"].encoding.items() if k == "grid_mapping"}
+        )
+    return predicted
+
+
+def _check(scene: xr.Dataset, optical: xr.Dataset | None) -> tuple[str, str]:
+    missing = [name for name in SAR_BANDS if name not in scene]
+    if missing:
+        raise InputError(
+            f"The scene has {', '.join(map(str, scene.data_vars)) or 'no bands'}; predicting needs VV and VH in dB, "
+            "as flora.open_sar gives them."
+        )
+    rows, cols = (str(dim) for dim in scene["VV"].dims)
+    if optical is not None:
+        absent = [name for name in OPTICAL_BANDS if name not in optical]
+        if absent:
+            raise InputError(
+                f"The optical image lacks {', '.join(absent)}; expected {', '.join(OPTICAL_BANDS)} (NaN where unknown)."
+            )
+        found, expected = optical["red"].shape, scene["VV"].shape
+        if found != expected:
+            raise InputError(
+                f"The optical image is {found[0]} × {found[1]} px, the scene {expected[0]} × {expected[1]} px; "
+                "bring it to the scene's grid with flora.open_optical(path, scene.odc.geobox)."
+            )
+    return rows, cols
+
+
+def _loaded(checkpoint: Checkpoint | Path | str | None) -> Checkpoint:
+    if checkpoint is None or isinstance(checkpoint, str | Path):
+        from flora.checkpoint import load
+
+        return load(checkpoint)
+    return checkpoint
