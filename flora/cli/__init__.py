@@ -1,0 +1,11 @@
+"""The command line: parse, print, exit; nothing else happens here.
+
+`flora --help` has to answer at once, so torch, rasterio and the like are imported inside the verbs.
+"""
+
+from __future__ import annotations
+
+from flora.cli import data, evaluate, train
+from flora.cli.app import app, main
+
+__all__ = ["app", "data", "evaluate", "main", "train"]

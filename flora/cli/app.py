@@ -1,0 +1,65 @@
+"""The `flora` command: its global options, its verbs, and how an error reaches a person."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+
+import flora
+from flora.errors import FloraError
+
+DONE, FAULT, INTERRUPTED = 0, 1, 130  # 2, wrong usage, is typer's own
+
+app = typer.Typer(
+    name="flora",
+    help="From one Sentinel-1 scene: the optical picture a person would have seen, and the flood-water map.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class _Settings:
+    """What the global options said; read when an error arrives."""
+
+    debug = False
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"flora {flora.__version__}")
+        raise typer.Exit(DONE)
+
+
+@app.callback()
+def _global(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Takes the options that stand before the verb."""
+    _Settings.debug = debug
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Runs the command and exits: 0 done, 1 an error of the user's or the data's, 2 usage, 130 interrupted.
+
+    Args:
+        argv: Words after `flora`; None takes them from the process.
+    """
+    _Settings.debug = False
+    try:
+        app(args=None if argv is None else list(argv), prog_name="flora")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    except (FloraError, OSError) as error:
+        # An OSError that reaches this point is the machine's (disk full, no right to read): a sentence does as well.
+        if _Settings.debug:
+            raise
+        sys.stderr.write(f"flora: {error}\n")
+        sys.exit(FAULT)
