@@ -148,6 +148,26 @@ class Batch:
         return int(self.sar.shape[0])
 
 
+def pad(chip: Chip, height: int, width: int) -> Chip:
+    """Grows a chip to the bottom and right with invalid pixels.
+
+    Args:
+        chip: At most `height` × `width` px.
+        height: Wanted, px.
+        width: Wanted, px.
+
+    Returns:
+        The chip at the wanted size; what was added is 0 under validity False.
+    """
+    rows, cols = height - chip.shape[0], width - chip.shape[1]
+    layers = {}
+    for f in fields(chip):
+        layer = getattr(chip, f.name)
+        if isinstance(layer, np.ndarray):
+            layers[f.name] = np.pad(layer, [(0, 0)] * (layer.ndim - 2) + [(0, rows), (0, cols)])
+    return chip.with_layers(**layers)
+
+
 # Trust in a label by how it was made, and in optical radiometry by how it was processed.
 WATER_TRUST = {"strong": 1.0, "weak": 0.5, "index": 0.5, "": 0.0}
 OPTICAL_TRUST = {"surface": 1.0, "toa": 1.0, "display": 0.3, "": 0.0}

@@ -6,6 +6,7 @@ Every block answers `reach(margin)`: to be right on a region grown by `margin` c
 
 from __future__ import annotations
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -100,6 +101,11 @@ class Raise(nn.Module):
     def reach(self, margin: int) -> int:
         """Coarse cells beyond a tile that `margin` fine cells need: a fine cell looks half a coarse cell outwards."""
         return margin // 2 + 1
+
+
+def full_precision(x: Tensor) -> Tensor:
+    """Brings half precision to float32 and leaves float32 and float64 as they are."""
+    return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x
 
 
 def fold_normalisation(module: nn.Module) -> nn.Module:

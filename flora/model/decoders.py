@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flora.model.blocks import ConvNorm, ConvStack, Raise
+from flora.model.blocks import ConvNorm, ConvStack, Raise, full_precision
 from flora.model.config import LEVELS, ModelConfig
 from flora.model.output import Pyramid
 from flora.normalize import unit_to_reflectance
@@ -81,7 +81,7 @@ class OpticalDecoder(PyramidDecoder):
         Returns:
             Reflectance of red, green, blue, and its spread, each (B, 3, H, W), reflectance.
         """
-        unit, spread = super().forward(levels).float().chunk(2, dim=1)
+        unit, spread = full_precision(super().forward(levels)).chunk(2, dim=1)
         # Softplus would bend dark colours; water needs them straight down to 0.
         return unit_to_reflectance(F.leaky_relu(unit, 0.01)), self.START_SPREAD * torch.exp(spread.clamp(-5, 4))
 
@@ -94,4 +94,4 @@ class WaterDecoder(PyramidDecoder):
 
     def forward(self, levels: Pyramid) -> Tensor:
         """Decodes (B, H, W) logits of water."""
-        return super().forward(levels)[:, 0].float()
+        return full_precision(super().forward(levels)[:, 0])

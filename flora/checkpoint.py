@@ -1,0 +1,158 @@
+"""Weights, configuration, constants, threshold and provenance in one safetensors file; never a pickle."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from pydantic import ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from flora import normalize
+from flora.bands import RGB_BANDS, SAR_BANDS
+from flora.errors import CheckpointError
+from flora.model import FLoRA, ModelConfig
+
+DEFAULT: Final = Path(__file__).with_name("weights") / "default.safetensors"
+FORMAT: Final = 1
+KEY: Final = "flora"
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """A network that is ready to predict, and what is known about it.
+
+    Attributes:
+        model: The network, in evaluation mode, float32.
+        threshold: Probability from which a pixel is called water; chosen on validation data.
+        temperature: Divides the water logits before the sigmoid, so that a probability is one.
+        provenance: Data, steps, seed, machine, versions and scores of the training that made it.
+        path: File it was read from, None for one in memory.
+    """
+
+    model: FLoRA
+    threshold: float = 0.5
+    temperature: float = 1.0
+    provenance: dict[str, Any] = field(default_factory=dict)
+    path: Path | None = None
+
+    def probability(self, logits: Tensor) -> Tensor:
+        """Turns water logits of any shape into a calibrated probability."""
+        return torch.sigmoid(logits / self.temperature)
+
+
+def constants() -> dict[str, Any]:
+    """Gives the fixed scalings that weights are made for, as they are stored beside them."""
+    return {
+        "sar_bands": list(SAR_BANDS),
+        "sar_unit": "dB",
+        "sar_mean": list(normalize.SAR_MEAN),
+        "sar_std": list(normalize.SAR_STD),
+        "sar_clip": list(normalize.SAR_CLIP),
+        "optical_bands": list(RGB_BANDS),
+        "optical_unit": "reflectance",
+        "unit_reflectance": normalize.UNIT_REFLECTANCE,
+    }
+
+
+def save(path: str | Path, checkpoint: Checkpoint, dtype: torch.dtype = torch.float16) -> Path:
+    """Writes a checkpoint.
+
+    Args:
+        path: File to write; replaced as a whole.
+        checkpoint: What to write.
+        dtype: Stored precision of the weights. Half precision halves the file; the statistics of normalisation and
+            every number that decides stay float32.
+
+    Returns:
+        The path.
+
+    Raises:
+        CheckpointError: The model has folded normalisation, so that it could not be trained further.
+    """
+    path = Path(path)
+    state = checkpoint.model.state_dict()
+    if "sar_encoder.stem.norm.running_mean" not in state:
+        raise CheckpointError("The model's normalisation is folded; expected the trainable model. Save it before `folded()`.")
+    tensors = {
+        name: tensor.detach().cpu().to(dtype).contiguous()
+        if tensor.is_floating_point() and "running" not in name
+        else tensor.detach().cpu().contiguous()
+        for name, tensor in state.items()
+    }
+    header = {
+        "format": FORMAT,
+        "model": checkpoint.model.config.model_dump(mode="json"),
+        "constants": constants(),
+        "threshold": checkpoint.threshold,
+        "temperature": checkpoint.temperature,
+        "provenance": checkpoint.provenance,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.partial")
+    save_file(tensors, str(partial), metadata={KEY: json.dumps(header)})
+    partial.replace(path)
+    return path
+
+
+def read_header(path: str | Path) -> dict[str, Any]:
+    """Reads what a checkpoint says of itself, without its weights.
+
+    Raises:
+        CheckpointError: The file is missing, is no safetensors file or is not one of FLoRA's.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise CheckpointError(f"'{path}' is not a file; expected FLoRA weights (.safetensors). Check --weights.")
+    try:
+        with safe_open(str(path), framework="pt") as file:
+            metadata: Mapping[str, str] = file.metadata() or {}
+    except (SafetensorError, OSError) as error:
+        raise CheckpointError(
+            f"'{path}' is not a safetensors file ({error}); expected FLoRA weights. Use a file that `flora train` wrote."
+        ) from error
+    if KEY not in metadata:
+        raise CheckpointError(f"'{path}' holds no FLoRA header; expected weights that `flora train` wrote.")
+    header: dict[str, Any] = json.loads(metadata[KEY])
+    if header.get("format") != FORMAT:
+        raise CheckpointError(
+            f"'{path}' has checkpoint format {header.get('format')}; this version reads {FORMAT}. Update FLoRA or retrain."
+        )
+    return header
+
+
+def load(path: str | Path | None = None) -> Checkpoint:
+    """Reads a checkpoint.
+
+    Args:
+        path: File that `save` wrote; None for the weights that come with the package.
+
+    Returns:
+        The network in evaluation mode with its threshold, temperature and provenance.
+
+    Raises:
+        CheckpointError: The file is missing, damaged, foreign, or was made for other scalings or another network.
+    """
+    path = DEFAULT if path is None else Path(path)
+    header = read_header(path)
+    if header["constants"] != constants():
+        changed = [name for name, value in constants().items() if header["constants"].get(name) != value]
+        raise CheckpointError(
+            f"'{path}' was trained with other constants ({', '.join(changed)}) than this version uses; retrain it."
+        )
+    try:
+        model = FLoRA(ModelConfig(**header["model"]))
+        with safe_open(str(path), framework="pt") as file:
+            state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
+        state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
+        model.load_state_dict(state)
+    except (RuntimeError, ValidationError, SafetensorError) as error:
+        first = str(error).splitlines()[0]
+        raise CheckpointError(f"'{path}' does not fit the network it describes ({first}); it is damaged, retrain it.") from error
+    return Checkpoint(model.eval(), header["threshold"], header["temperature"], header["provenance"], path)

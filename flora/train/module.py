@@ -1,0 +1,154 @@
+"""The two stages as Lightning modules: the teacher alone, then the network that imitates it."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import lightning as L
+import torch
+from torch import Tensor
+
+from flora.chip import Batch
+from flora.errors import ConfigError
+from flora.losses.objective import Objective
+from flora.model import FLoRA, Output
+from flora.model.teacher import OpticalTeacher
+from flora.train.experiment import Experiment, StageConfig
+from flora.train.paths import PathMixer, cloud
+from flora.train.scores import ValidationScores
+
+
+class Stage(L.LightningModule):
+    """What both stages share: optimiser, schedule, logging of named terms, validation by event."""
+
+    stage_config: StageConfig
+    objective: Objective
+
+    def configure_optimizers(self) -> Any:
+        """AdamW over what is trained; linear warm-up over 5 % of the steps, then a cosine to a hundredth."""
+        config = self.stage_config
+        decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
+        plain = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
+        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99))
+        warm = max(1, config.steps // 20)
+
+        def rate(step: int) -> float:
+            if step < warm:
+                return (step + 1) / warm
+            progress = min(1.0, (step - warm) / max(1, config.steps - warm))
+            return 0.01 + 0.99 * 0.5 * (1 + math.cos(math.pi * progress))
+
+        schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def log_terms(self, total: Tensor, terms: dict[str, Tensor], size: int) -> None:
+        """Logs the total and each named term of a training step."""
+        self.log("train/total", total, prog_bar=True, batch_size=size)
+        self.log_dict({f"train/{name}": value for name, value in terms.items()}, batch_size=size)
+
+    def on_validation_epoch_start(self) -> None:
+        """Starts counting afresh."""
+        self.scores = ValidationScores()
+
+    def count(self, output: Output, batch: Batch) -> None:
+        """Adds one validation batch to the scores of its dataset."""
+        self.scores.update(
+            output.water_logits,
+            output.optical,
+            batch.water,
+            batch.water_valid,
+            batch.optical[:, :3],
+            batch.optical_valid[:, :3],
+            [meta.dataset for meta in batch.meta],
+        )
+
+    def on_validation_epoch_end(self) -> None:
+        """Logs scores by dataset and their mean."""
+        self.log_dict(self.scores.compute())
+
+
+class TeacherModule(Stage):
+    """Trains the optical teacher to give back the picture from a spoilt one, and to map water from it."""
+
+    def __init__(self, teacher: OpticalTeacher, experiment: Experiment) -> None:
+        super().__init__()
+        assert experiment.teacher is not None
+        self.teacher = teacher
+        self.stage_config = experiment.teacher
+        self.objective = Objective(experiment.teacher.objective, stage="teacher")
+        self.seed = experiment.seed
+
+    def spoil(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
+        """Hides parts under cloud and drops NIR from half of the samples, so that the teacher learns what goes together.
+
+        Returns:
+            Optical image, (B, 4, H, W), reflectance, and its validity, bool.
+        """
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        count, (height, width) = len(batch), batch.sar.shape[-2:]
+        hidden = cloud(count, (height, width), chance)
+        hidden &= (torch.rand(count, generator=chance) < 0.3).view(-1, 1, 1, 1)
+        keep = torch.ones(count, 4, 1, 1, dtype=torch.bool)
+        keep[:, 3, 0, 0] = torch.rand(count, generator=chance) < 0.5
+        device = batch.optical.device
+        return batch.optical, batch.optical_valid & ~hidden.to(device) & keep.to(device)
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step."""
+        optical, valid = self.spoil(batch, self.global_step)
+        loss = self.objective(self.teacher(optical, valid), batch)
+        self.log_terms(loss.total, loss.terms, len(batch))
+        return loss.total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores the teacher on clear images."""
+        seen = batch.optical_valid[:, :3].all(dim=1)
+        self.count(self.teacher(batch.optical, batch.optical_valid), _labels_where(batch, seen))
+
+
+def _labels_where(batch: Batch, seen: Tensor) -> Batch:
+    """Gives the batch with water labels left out where `seen`, (B, H, W), is False."""
+    return replace(batch, water_valid=batch.water_valid & seen)
+
+
+class JointModule(Stage):
+    """Trains radar to the latent, with the frozen teacher beside it, on the path that inference uses.
+
+    Each sample is shown radar alone, radar with the same day's image, or radar with an old one (see `PathMixer`).
+    """
+
+    def __init__(self, model: FLoRA, experiment: Experiment) -> None:
+        super().__init__()
+        self.model = model
+        self.stage_config = experiment.joint
+        self.objective = Objective(experiment.joint.objective, stage="joint")
+        self.distils = any(name.startswith("distill") for name in self.objective.weights)
+        if self.distils and experiment.teacher is None and experiment.initial is None:
+            raise ConfigError("joint.objective distils, but there is no teacher; add a teacher stage or set distill_* to 0.")
+        self.mixer = PathMixer(experiment.paths, experiment.seed)
+        self.model.teacher.requires_grad_(False)
+
+    def train(self, mode: bool = True) -> JointModule:
+        """Keeps the teacher's statistics frozen."""
+        super().train(mode)
+        self.model.teacher.eval()
+        return self
+
+    def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
+        """One step."""
+        optical, valid = self.mixer(batch, self.global_step, self.stage_config.steps)
+        output = self.model(batch.sar, batch.sar_valid, optical, valid)
+        teacher_output = None
+        if self.distils:
+            with torch.no_grad():
+                teacher_output = self.model.teacher(batch.optical, batch.optical_valid)
+        loss = self.objective(output, batch, teacher_output)
+        self.log_terms(loss.total, loss.terms, len(batch))
+        return loss.total
+
+    def validation_step(self, batch: Batch, batch_idx: int) -> None:
+        """Scores radar alone, always: the path that users take."""
+        self.count(self.model(batch.sar, batch.sar_valid), batch)

@@ -1,0 +1,80 @@
+"""Which optical image the network is shown in training: none, the same day's, an older one; clear or clouded."""
+
+from __future__ import annotations
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from flora.chip import Batch
+from flora.train.experiment import PathConfig
+
+
+def cloud(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+    """Draws cloud masks: smooth blobs that hide between a tenth and all of the image.
+
+    Args:
+        count: B.
+        size: H and W, px.
+        generator: Source of chance.
+
+    Returns:
+        True where cloud hides the ground, (B, 1, H, W), bool.
+    """
+    field = torch.zeros(count, 1, *size)
+    for cells, weight in ((3, 1.0), (8, 0.6), (24, 0.3)):
+        noise = torch.randn(count, 1, cells, cells, generator=generator)
+        field += weight * F.interpolate(noise, size=size, mode="bicubic", align_corners=False)
+    cover = 0.1 + 0.9 * torch.rand(count, generator=generator)
+    # A coarse grid of the field is enough to find the level that hides the share wanted.
+    levels = torch.stack(
+        [torch.quantile(plane[0, ::8, ::8], float(1 - c)) for plane, c in zip(field, cover, strict=True)]
+    )
+    return field >= levels.view(-1, 1, 1, 1)
+
+
+class PathMixer:
+    """Draws, for each sample, the optical image that stands beside the radar.
+
+    The share of same-day images falls over the run, so that the decoders do not come to lean on a picture that
+    will not be there. Radar alone is what remains, and is the path that is evaluated.
+    """
+
+    def __init__(self, config: PathConfig, seed: int) -> None:
+        self.config = config
+        self.seed = seed
+
+    def __call__(self, batch: Batch, step: int, steps: int) -> tuple[Tensor, Tensor]:
+        """Draws the images of one step; the same step of the same seed draws the same.
+
+        Args:
+            batch: The samples.
+            step: Of the run, from 0.
+            steps: Of the whole run.
+
+        Returns:
+            Optical image, (B, 4, H, W), reflectance, and its validity, bool; invalid where none is shown.
+        """
+        config, count, size = self.config, len(batch), batch.sar.shape[-2:]
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        device = batch.sar.device
+        draw = torch.rand(count, generator=chance)
+        share = config.true_start + (config.true_end - config.true_start) * step / max(1, steps)
+        has_prior = batch.prior_valid.flatten(1).any(dim=1).cpu()
+        # A sample without an older image has only the same day's to learn the optical path from.
+        archive = (draw >= share) & (draw < share + config.archive) & has_prior
+        true = draw < share
+
+        def pick(chosen: Tensor, image: Tensor, other: Tensor) -> Tensor:
+            return torch.where(chosen.to(device).view(-1, 1, 1, 1), image, other)
+
+        optical = pick(archive, batch.prior, batch.optical)
+        valid = pick(archive, batch.prior_valid, batch.optical_valid & true.to(device).view(-1, 1, 1, 1))
+        wrong = torch.rand(count, generator=chance) < config.wrong_place
+        optical, valid = pick(wrong, optical.roll(1, 0), optical), pick(wrong, valid.roll(1, 0), valid)
+        clouded = torch.rand(count, generator=chance) < config.clouded
+        hidden = cloud(count, (size[0], size[1]), chance) & clouded.view(-1, 1, 1, 1)
+        no_nir = torch.rand(count, generator=chance) < config.without_nir
+        keep = torch.ones(count, 4, 1, 1, dtype=torch.bool)
+        keep[:, 3, 0, 0] = ~no_nir
+        return optical, valid & ~hidden.to(device) & keep.to(device)

@@ -1,0 +1,182 @@
+"""Runs an experiment: teacher, then joint, then the choice of temperature and threshold, then the weights file."""
+
+from __future__ import annotations
+
+import platform
+import time
+from pathlib import Path
+from typing import Any
+
+import lightning as L
+import torch
+import yaml
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from torch.utils.data import DataLoader
+
+import flora
+from flora import checkpoint
+from flora.chip import Batch, Chip, collate, pad
+from flora.data.loader import MixtureConfig, training_loader, validation_chips
+from flora.errors import ConfigError, OutputError
+from flora.model import FLoRA
+from flora.train.experiment import Experiment, StageConfig
+from flora.train.module import JointModule, Stage, TeacherModule
+from flora.train.scores import ValidationScores
+
+
+class PackedData(L.LightningDataModule):
+    """Feeds a stage from packed shards; sample number n depends on the seed and n alone, so a resumed run goes on."""
+
+    def __init__(self, experiment: Experiment) -> None:
+        super().__init__()
+        self.experiment = experiment
+
+    def train_dataloader(self) -> Any:
+        """Gives an endless loader that starts at the step the trainer is at."""
+        e, data = self.experiment, self.experiment.data
+        return training_loader(
+            data.packed,
+            MixtureConfig(weights=data.mixture, water_preference=data.water_preference),
+            e.augment,
+            batch_size=data.batch_size,
+            size=data.size,
+            seed=e.seed,
+            workers=data.workers,
+            start_step=self.trainer.global_step if self.trainer else 0,
+        )
+
+    def val_dataloader(self) -> DataLoader[Batch]:
+        """Gives whole validation chips, one a batch, padded to the grid with invalid pixels."""
+        return validation_loader(self.experiment)
+
+
+def validation_loader(experiment: Experiment) -> DataLoader[Batch]:
+    """Gives every validation chip, one a batch, padded with invalid pixels to the network's grid."""
+    chips = validation_chips(experiment.data.packed, "val")
+    grid = experiment.network().grid
+    return DataLoader(
+        [_on_grid(chips[index], grid) for index in range(len(chips))],  # type: ignore[arg-type]
+        batch_size=1,
+        collate_fn=collate,
+    )
+
+
+def _on_grid(chip: Chip, grid: int) -> Chip:
+    height, width = (-(-side // grid) * grid for side in chip.shape)
+    return pad(chip, height, width)
+
+
+def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bool) -> L.Trainer:
+    keep = ModelCheckpoint(dirpath=out, save_last=True, save_top_k=0, every_n_train_steps=experiment.checkpoint_every)
+    callbacks: list[Callback] = [keep, LearningRateMonitor("step")]
+    if stage.ema:
+        callbacks.append(EMAWeightAveraging(decay=stage.ema, update_starting_at_step=stage.steps // 10))
+    validates = stage.steps >= experiment.validate_every
+    return L.Trainer(
+        max_steps=stage.steps,
+        precision=experiment.precision,
+        gradient_clip_val=stage.clip,
+        callbacks=callbacks,
+        logger=[CSVLogger(out, name="", version="csv"), TensorBoardLogger(out, name="", version="tensorboard")],
+        val_check_interval=experiment.validate_every if validates else None,
+        check_val_every_n_epoch=None if validates else 1,
+        limit_val_batches=1.0 if validates else 0,
+        num_sanity_val_steps=0,
+        log_every_n_steps=10,
+        enable_progress_bar=progress,
+        enable_model_summary=False,
+        default_root_dir=out,
+    )
+
+
+def _fit(module: Stage, experiment: Experiment, stage: StageConfig, out: Path, progress: bool) -> None:
+    """Trains one stage, going on from its last checkpoint if there is one, and leaves the averaged weights in `module`."""
+    done, last = out / "done.pt", out / "last.ckpt"
+    if done.is_file():
+        module.load_state_dict(torch.load(done, weights_only=True))
+        return
+    trainer = _trainer(experiment, stage, out, progress)
+    trainer.fit(module, datamodule=PackedData(experiment), ckpt_path=str(last) if last.is_file() else None)
+    if trainer.interrupted:
+        raise KeyboardInterrupt
+    torch.save(module.state_dict(), done)
+
+
+def choose(model: FLoRA, experiment: Experiment) -> tuple[float, float, dict[str, float]]:
+    """Chooses temperature and threshold on the validation chips, radar alone.
+
+    Returns:
+        Temperature, threshold, and the validation scores.
+    """
+    scores = ValidationScores()
+    twin = model.folded()
+    with torch.inference_mode():
+        for batch in validation_loader(experiment):
+            output = twin(batch.sar, batch.sar_valid)
+            scores.update(
+                output.water_logits,
+                output.optical,
+                batch.water,
+                batch.water_valid,
+                batch.optical[:, :3],
+                batch.optical_valid[:, :3],
+                [meta.dataset for meta in batch.meta],
+            )
+    temperature = scores.choose_temperature()
+    return temperature, scores.choose_threshold(temperature), scores.compute()
+
+
+def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
+    """Trains and writes weights that `flora predict` takes.
+
+    Args:
+        experiment: What to do.
+        out: Folder of the run; its name is the experiment's.
+        resume: Go on where a run in this folder stopped.
+        progress: Show a progress bar.
+
+    Returns:
+        The weights file, `OUT/NAME/flora.safetensors`.
+
+    Raises:
+        OutputError: The run's folder exists and `resume` is off.
+        ConfigError: `resume` is on and the folder holds a run of other settings.
+    """
+    folder = out / experiment.name
+    resolved = experiment.model_dump(mode="json")
+    _prepare(folder, resolved, resume)
+    started = time.time()
+    L.seed_everything(experiment.seed, workers=True, verbose=False)
+    if experiment.initial is not None:
+        model = checkpoint.load(experiment.initial).model
+    else:
+        model = FLoRA(experiment.network())
+    if experiment.teacher is not None:
+        _fit(TeacherModule(model.teacher, experiment), experiment, experiment.teacher, folder / "teacher", progress)
+    _fit(JointModule(model, experiment), experiment, experiment.joint, folder / "joint", progress)
+    temperature, threshold, scores = choose(model, experiment)
+    provenance = {
+        "experiment": resolved,
+        "validation": scores,
+        "seconds": round(time.time() - started),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
+        + (torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"),
+        "versions": {"flora": flora.__version__, "torch": torch.__version__},
+        "attribution": "Trained on modified Copernicus Sentinel data.",
+    }
+    return checkpoint.save(
+        folder / "flora.safetensors", checkpoint.Checkpoint(model, threshold, temperature, provenance)
+    )
+
+
+def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
+    """Makes the run's folder and stores the resolved settings, or checks that they are those of the run to resume."""
+    record = folder / "experiment.yaml"
+    if record.is_file():
+        if not resume:
+            raise OutputError(f"'{folder}' holds a run already; resume it with --resume or choose another --out.")
+        if yaml.safe_load(record.read_text()) != resolved:
+            raise ConfigError(f"'{folder}' was started with other settings; resume with those in '{record}'.")
+    folder.mkdir(parents=True, exist_ok=True)
+    record.write_text(yaml.safe_dump(resolved, sort_keys=False))

@@ -1,0 +1,67 @@
+"""Weights files: a round trip, and clear refusals."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from flora import checkpoint, normalize
+from flora.errors import CheckpointError
+from flora.model import FLoRA, ModelConfig
+
+TINY = ModelConfig(name="tiny", widths=(8, 8, 8, 8), head_channels=8)
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    torch.manual_seed(0)
+    made = checkpoint.Checkpoint(FLoRA(TINY), threshold=0.42, temperature=1.7, provenance={"data": "none"})
+    return checkpoint.save(tmp_path / "w.safetensors", made)
+
+
+def test_a_round_trip_keeps_everything(saved: Path) -> None:
+    loaded = checkpoint.load(saved)
+    assert (loaded.threshold, loaded.temperature, loaded.provenance) == (0.42, 1.7, {"data": "none"})
+    assert loaded.model.config == TINY
+    torch.manual_seed(0)
+    for name, tensor in FLoRA(TINY).state_dict().items():
+        torch.testing.assert_close(loaded.model.state_dict()[name], tensor, atol=1e-3, rtol=1e-3)
+    again = checkpoint.load(checkpoint.save(saved.with_name("again.safetensors"), loaded))
+    for name, tensor in loaded.model.state_dict().items():
+        assert torch.equal(again.model.state_dict()[name], tensor), name
+
+
+def test_temperature_softens_the_probability(saved: Path) -> None:
+    made = checkpoint.load(saved)
+    assert float(made.probability(torch.tensor(1.7))) == pytest.approx(float(torch.sigmoid(torch.tensor(1.0))))
+
+
+def test_other_constants_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(normalize, "SAR_MEAN", (-10.0, -17.0))
+    with pytest.raises(CheckpointError, match="sar_mean"):
+        checkpoint.load(saved)
+
+
+def test_foreign_damaged_and_missing_files_are_refused(saved: Path, tmp_path: Path) -> None:
+    foreign = tmp_path / "foreign.safetensors"
+    save_file({"x": torch.zeros(1)}, str(foreign))
+    with pytest.raises(CheckpointError, match="no FLoRA header"):
+        checkpoint.load(foreign)
+    text = tmp_path / "notes.txt"
+    text.write_text("hello")
+    with pytest.raises(CheckpointError, match="not a safetensors file"):
+        checkpoint.load(text)
+    with pytest.raises(CheckpointError, match="not a file"):
+        checkpoint.load(tmp_path / "none.safetensors")
+    cut = tmp_path / "cut.safetensors"
+    cut.write_bytes(saved.read_bytes()[:-100])
+    with pytest.raises(CheckpointError):
+        checkpoint.load(cut)
+
+
+def test_a_folded_model_is_not_saved(tmp_path: Path) -> None:
+    with pytest.raises(CheckpointError, match="folded"):
+        checkpoint.save(tmp_path / "w.safetensors", checkpoint.Checkpoint(FLoRA(TINY).folded()))
