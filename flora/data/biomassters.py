@@ -58,7 +58,7 @@ class BioMassters(ChipDataset):
 
     def _read(self, record: Record) -> Chip:
         vv, vh = read_bands(record.files["sar"], 2)
-        sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
+        sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, zero_absent=True)
         bands, clear = _read_optical(record.files["optical"])
         optical, optical_valid = _layer(bands, clear)
         prior, prior_valid = self._prior(record)

@@ -21,9 +21,8 @@ class DFC2024(ChipDataset):
     """DFC 2024 track 1: chips of unnamed places with SAR, elevation, land cover and the day's water.
 
     - Sensor, product: Sentinel-1, terrain-corrected, 512 x 512 px of about 10 m, without georeference.
-    - SAR: bands 1, 2 = VV, VH, int16, linear power x 10000. Both bands 0 or below is no-data; one band 0 beside a
-      positive one is still water's echo below the step, and becomes half a step (-43 dB): calling it invalid
-      would tell the network where calm water lies. 32765 is the ceiling (5.2 dB).
+    - SAR: bands 1, 2 = VV, VH, int16, linear power x 10000; 0 and below no-data, as for any scene in power;
+      32765 is the ceiling (5.2 dB).
     - Optical: none.
     - Water: `labels/N.png`, 1 water, 0 land: all water on that day, permanent water included; strong.
     - Context: bands 3 to 6 = MERIT DEM and Copernicus DEM in m (-9999 no-data), ESA WorldCover, water occurrence
@@ -51,7 +50,7 @@ class DFC2024(ChipDataset):
         return Record(f"dfc2024_{stem}", "dfc2024", f"dfc2024_{stem}", split, files, skip=skip)
 
     def _read(self, record: Record) -> Chip:
-        vv, vh = power_decibel(read_bands(record.files["sar"], 2))
+        vv, vh = decibel(read_bands(record.files["sar"], 2).astype(np.float64) / 10000)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
         water, water_valid = water_layer(read_picture(record.files["water"]))
         meta = self._meta(record, water_label="strong")
@@ -61,17 +60,6 @@ class DFC2024(ChipDataset):
         """Reads elevation (m, two sources), land cover and water occurrence (%), each (H, W) int16."""
         layers = read_bands(self.records[index].files["sar"], 2 + len(CONTEXT))[2:]
         return dict(zip(CONTEXT, layers, strict=True))
-
-
-def power_decibel(steps: NDArray[np.int16]) -> NDArray[np.float32]:
-    """Turns power in steps of 1/10000 into dB, (2, H, W); NaN where neither band has an echo.
-
-    Args:
-        steps: VV and VH, (2, H, W), as stored.
-    """
-    present = (steps > 0).any(axis=0) & (steps >= 0).all(axis=0)
-    power = np.where(steps == 0, 0.5, steps).astype(np.float32) / 10000
-    return np.where(present, decibel(power), np.float32(np.nan))
 
 
 def _relative(path: Path) -> str:

@@ -15,23 +15,36 @@ Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
 Numbers = NDArray[np.generic]
 
+# Backscatter outside this is no measurement, dB, both ends included; as in `flora.raster`.
+DB_RANGE: Final = (-60.0, 40.0)
 # Pseudo dB of 8-bit grey: 0 and 255 stand for these values. A fixed map, since the true stretch is unknown.
 GREY_DB: Final = {"VV": (-30.0, 0.0), "VH": (-35.0, -5.0)}
 # True-colour display pictures show reflectance multiplied by this, clipped at 1, as 8 bits.
 DISPLAY_GAIN: Final = 3.5
 
 
-def sar_layer(bands: Mapping[str, NDArray[np.floating]], valid: Bool | None = None) -> tuple[Float, Bool]:
+def sar_layer(
+    bands: Mapping[str, NDArray[np.floating]], valid: Bool | None = None, zero_absent: bool = False
+) -> tuple[Float, Bool]:
     """Puts bands in dB in the order VV, VH; a band that is absent is invalid everywhere.
 
+    The rules are those of the scene reader, `flora.raster.open_sar`, so that a pixel is the same by either door.
+
     Args:
-        bands: `VV` and `VH`, or one of them, (H, W), dB; NaN and infinity are no-data.
+        bands: `VV` and `VH`, or one of them, (H, W), dB; NaN and what lies outside `DB_RANGE` are no-data.
         valid: Further condition for validity, (H, W) or (2, H, W).
+        zero_absent: The files declare no no-data value: 0 in both bands at once is absent.
 
     Returns:
         Values (2, H, W) in dB, 0 where invalid, and their validity (2, H, W).
     """
-    return _stack(bands, SAR_BANDS, valid)
+    measured = {
+        name: np.where((band >= DB_RANGE[0]) & (band <= DB_RANGE[1]), band, np.nan) for name, band in bands.items()
+    }
+    present = None if not zero_absent else np.any([band != 0 for band in bands.values()], axis=0)
+    if present is not None:
+        valid = present if valid is None else valid & present
+    return _stack(measured, SAR_BANDS, valid)
 
 
 def optical_layer(bands: Mapping[str, NDArray[np.floating]], valid: Bool | None = None) -> tuple[Float, Bool]:
@@ -59,14 +72,17 @@ def _stack(bands: Mapping[str, Numbers], order: tuple[str, ...], valid: Bool | N
     return np.where(usable, layer, np.float32(0)), usable
 
 
-def decibel(power: Numbers) -> Float:
+def decibel(power: NDArray[np.floating]) -> Float:
     """Turns linear power into dB, 10 log10(power); NaN where power is not positive.
+
+    Double precision inside, as the scene reader has it, so that both give the same number to the last bit.
 
     Args:
         power: Backscatter as linear power, any shape.
     """
-    values = np.asarray(power, np.float32)
-    return np.where(values > 0, 10 * np.log10(np.where(values > 0, values, 1)), np.nan).astype(np.float32)
+    positive = power > 0
+    level = 10 * np.log10(np.where(positive, power, 1).astype(np.float64))
+    return np.where(positive, level, np.nan).astype(np.float32)
 
 
 def pseudo_decibel(grey: Byte, band: str) -> Float:

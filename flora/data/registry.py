@@ -45,7 +45,12 @@ DATASETS: Final[Mapping[str, Entry]] = {
     "sen1floods11_weak": Entry(
         "flora.data.sen1floods11", "Sen1Floods11Weak", "sen1floods11", "v1.1/data/flood_events/WeaklyLabeled"
     ),
+    "sen12": Entry("flora.data.sen12", "Sen12", "sen12"),
+    "sen12ms": Entry("flora.data.sen12ms", "SEN12MS", "sen12ms"),
+    "sen12ms_cr": Entry("flora.data.sen12ms", "SEN12MSCR", "sen12ms_cr"),
+    "sih1733": Entry("flora.data.sih1733", "Sih1733", "sih1733"),
     "stac_overflow": Entry("flora.data.stac_overflow", "StacOverflow", "stac_overflow"),
+    "terramesh": Entry("flora.data.terramesh", "TerraMesh", "terramesh"),
 }
 
 

@@ -9,11 +9,11 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flora.bands import OPTICAL_BANDS, SENTINEL2_L1C, sentinel2_index
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import sar_layer, sentinel2_layer, water_layer
 from flora.data.read import read_bands
+from flora.data.sentinel2 import COUNT, optical_bands
 
 EVENTS_FOLDER: Final = "v1.1/data/flood_events"
 SPLITS_FOLDER: Final = "v1.1/splits/flood_handlabeled"
@@ -64,7 +64,8 @@ class Sen1Floods11(ChipDataset):
 
     def _record(self, chip: str, split: str) -> Record:
         folder = self.root / EVENTS_FOLDER / "HandLabeled"
-        files = {"sar": folder / "S1Hand" / f"{chip}_S1Hand.tif", "water": folder / "LabelHand" / f"{chip}_LabelHand.tif"}
+        parts = {"sar": "S1Hand", "water": "LabelHand"}
+        files = {layer: folder / part / f"{chip}_{part}.tif" for layer, part in parts.items()}
         missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
         optical = folder / "S2Hand" / f"{chip}_S2Hand.tif"
         if optical.exists():
@@ -138,8 +139,8 @@ def _read_chip(dataset: ChipDataset, record: Record, water_label: str) -> Chip:
     water, water_valid = water_layer(read_bands(record.files["water"], 1)[0])
     optical = optical_valid = None
     if "optical" in record.files:
-        bands = read_bands(record.files["optical"], len(SENTINEL2_L1C))
-        optical, optical_valid = sentinel2_layer({name: bands[sentinel2_index(name)] for name in OPTICAL_BANDS})
+        numbers = read_bands(record.files["optical"], COUNT)
+        optical, optical_valid = sentinel2_layer(optical_bands(numbers))
     radiometry = "" if optical is None else "toa"
     return Chip(
         sar=sar,

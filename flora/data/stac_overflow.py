@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
+import numpy as np
+
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import sar_layer, water_layer
@@ -46,8 +48,7 @@ class StacOverflow(ChipDataset):
 
     def _read(self, record: Record) -> Chip:
         vv, vh = (read_bands(record.files[band], 1)[0] for band in ("vv", "vh"))
-        present = (vv != 0) & (vh != 0)
-        sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, present)
+        sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, np.stack([vv != 0, vh != 0]))
         water, water_valid = water_layer(read_bands(record.files["label"], 1)[0])
         meta = self._meta(record, water_label="strong")
         return Chip(sar=sar, sar_valid=sar_valid, meta=meta, water=water, water_valid=water_valid)

@@ -1,0 +1,73 @@
+"""Two large scenes of stretched radar and enhanced true colour: a city, and hills with reservoirs."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Final
+
+import numpy as np
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Footprint, Record
+from flora.data.layers import display_layer, pad, pseudo_decibel, sar_layer
+from flora.data.read import read_picture
+
+WINDOW: Final = 512
+SCENE: Final = (1733, 2500)
+PAIR_SPLITS: Final = {"pair1": "train", "pair2": "val"}
+PIXEL_M: Final = 19.0
+
+
+class Sih1733(ChipDataset):
+    """SIH 1733: two scenes of 2500 x 1733 px, radar and true colour aligned to the pixel, cut into windows.
+
+    - Sensor, product: Sentinel-1 and Sentinel-2 screen pictures, JPEG, about 19 m a pixel, without georeference.
+    - SAR: one polarisation, 8-bit grey, dark end clipped; pseudo dB in VV by a fixed map, `stretched`; VH absent.
+    - Optical: true colour, enhanced; reflectance by display gain 3.5, `display`.
+    - Water: none.
+    - Splits: by scene: pair1 (city) train, pair2 (hills) val. Windows of 512 x 512 px; what reaches over the edge is
+      invalid.
+    - Size: 40 chips. Licence: not stated; contains modified Copernicus Sentinel data.
+    """
+
+    name: ClassVar[str] = "sih1733"
+    layout: ClassVar[tuple[str, ...]] = ("pair*_sar.jpg", "pair*_optical.jpg")
+    size: ClassVar[tuple[int, int] | None] = (WINDOW, WINDOW)
+    sar_bands: ClassVar[tuple[str, ...]] = ("VV",)
+    has_optical: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        return [
+            self._record(pair, split, row, col)
+            for pair, split in PAIR_SPLITS.items()
+            for row in range(0, SCENE[0], WINDOW)
+            for col in range(0, SCENE[1], WINDOW)
+        ]
+
+    def _record(self, pair: str, split: str, row: int, col: int) -> Record:
+        files = {"sar": self.root / f"{pair}_sar.jpg", "optical": self.root / f"{pair}_optical.jpg"}
+        height, width = min(WINDOW, SCENE[0] - row), min(WINDOW, SCENE[1] - col)
+        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        return Record(
+            chip=f"{pair}_r{row:04d}_c{col:04d}",
+            event=pair,
+            group=f"sih1733_{pair}",
+            split=split,
+            files=files,
+            window=(row, col, height, width),
+            footprint=Footprint(pair, col, row, col + width - 1, row + height - 1),
+            skip=f"missing {', '.join(missing)}" if missing else "",
+        )
+
+    def _read(self, record: Record) -> Chip:
+        assert record.window is not None
+        row, col, height, width = record.window
+        inside = (slice(row, row + height), slice(col, col + width))
+        grey = read_picture(record.files["sar"])[inside]
+        grey = grey if grey.ndim == 2 else np.asarray(grey[..., 0])
+        layers = (
+            *sar_layer({"VV": pseudo_decibel(grey, "VV")}),
+            *display_layer(read_picture(record.files["optical"])[inside]),
+        )
+        sar, sar_valid, optical, optical_valid = (pad(layer, WINDOW, WINDOW) for layer in layers)
+        meta = self._meta(record, sar_radiometry="stretched", optical_radiometry="display", pixel_m=PIXEL_M)
+        return Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)

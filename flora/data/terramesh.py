@@ -1,0 +1,72 @@
+"""TerraMesh: terrain-corrected radar beside optical bands, elevation and land cover, worldwide."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flora.chip import Chip
+from flora.data.dataset import ChipDataset, Record
+from flora.data.layers import sar_layer, sentinel2_layer
+from flora.data.read import read_bands
+from flora.data.sentinel2 import COUNT, index_label, optical_bands, remove_offset
+
+
+class TerraMesh(ChipDataset):
+    """TerraMesh: tiles of nine million places with radar and optical of nearby dates; here four, as GeoTIFF.
+
+    - Sensor, product: Sentinel-1 RTC gamma0 and Sentinel-2 L1C; 224 x 224 px, UTM, 10 m. Published as Zarr shards.
+    - SAR: `S1RTC/TILE.tif` VV, VH, float32 dB, NaN no-data.
+    - Optical: `S2L1C/TILE.tif` 13 bands, top of atmosphere x 10000, 0 no-data (`S2RGB` is a display picture and is
+      not read). Tiles processed from 2022 on carry an offset of 1000, known by their cirrus band; it is removed.
+    - Water: none published; from NDWI and MNDWI of the optical image, label `index`. Radar and optical may be
+      weeks apart.
+    - Context: `DEM` in m, `LULC` (1 water, 2 trees, 3 flooded vegetation, 4 crops, 5 built, 6 bare, 7 snow or ice,
+      8 cloud, 9 rangeland; of the year, not the day).
+    - Splits: train only. A name such as `609U_541L_3_0` is a cell of the Major TOM grid and a part of it; tiles of
+      one cell are one group.
+    - Size: 4 tiles here. Licence: CC BY-SA 4.0; contains modified Copernicus Sentinel data.
+    - Paper: Blumenstiel et al., TerraMesh, CVPR Workshops 2025, arXiv 2504.11172.
+    """
+
+    name: ClassVar[str] = "terramesh"
+    layout: ClassVar[tuple[str, ...]] = ("S1RTC", "S2L1C")
+    size: ClassVar[tuple[int, int] | None] = (224, 224)
+    has_optical: ClassVar[bool] = True
+    has_water: ClassVar[bool] = True
+
+    def _index(self) -> list[Record]:
+        tiles = {path.stem for part in ("S1RTC", "S2L1C") for path in (self.root / part).glob("*.tif")}
+        return [self._record(tile) for tile in sorted(tiles)]
+
+    def _record(self, tile: str) -> Record:
+        files = {"sar": self.root / "S1RTC" / f"{tile}.tif", "optical": self.root / "S2L1C" / f"{tile}.tif"}
+        missing = [f"'{path.parent.name}/{path.name}'" for path in files.values() if not path.exists()]
+        skip = f"missing {', '.join(missing)}" if missing else ""
+        cell = tile.rsplit("_", 2)[0]
+        return Record(tile, "terramesh", f"terramesh_{cell}", "train", files, skip=skip)
+
+    def _read(self, record: Record) -> Chip:
+        vv, vh = read_bands(record.files["sar"], 2)
+        sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, zero_absent=True)
+        numbers = remove_offset(read_bands(record.files["optical"], COUNT))
+        optical, optical_valid = sentinel2_layer(optical_bands(numbers))
+        water, water_valid = index_label(numbers)
+        return Chip(
+            sar=sar,
+            sar_valid=sar_valid,
+            meta=self._meta(record, optical_radiometry="toa", water_label="index"),
+            optical=optical,
+            optical_valid=optical_valid,
+            water=water,
+            water_valid=water_valid,
+        )
+
+    def context(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Reads `dem` (m) and `landcover` (classes above) where the tile has them."""
+        tile = self.records[index].chip
+        paths = {"dem": self.root / "DEM" / f"{tile}.tif", "landcover": self.root / "LULC" / f"{tile}.tif"}
+        return {layer: read_bands(path, 1)[0] for layer, path in paths.items() if path.exists()}
+
