@@ -189,10 +189,13 @@ def _row(
         radiometry=_words(meta.optical_radiometry for meta in metas),
         simulated=any(meta.simulated for meta in metas),
         chips=len(metas),
+        water_chips=int(statistics["water_chips"].sum()),
+        optical_chips=int(statistics["optical_chips"].sum()),
         events=len(set(events)),
         threshold=threshold,
         figures=figures,
-        intervals={key: ends for key, ends in intervals.items() if not np.isnan(ends[0])},
+        # One of no width (or NaN) tells that a single unit had anything to judge, not that the figure is sure.
+        intervals={key: ends for key, ends in intervals.items() if ends[0] < ends[1]},
         resampled="events" if by_event else "chips",
     )
 

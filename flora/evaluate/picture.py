@@ -23,7 +23,9 @@ Bool = NDArray[np.bool_]
 
 # False colour of the radar: red VV, green VH, blue VV - VH, each dB range black to full.
 SAR_RANGE_DB: Final = ((-25.0, 0.0), (-32.0, -7.0), (0.0, 15.0))
+# Reflectance that is white, and a gamma without which vegetation and water would be told apart by no eye.
 REFLECTANCE_WHITE: Final = 0.3
+GAMMA: Final = 1.5
 INVALID: Final = (90, 90, 90)
 LAND: Final = (235, 232, 225)
 WATER: Final = (33, 102, 172)
@@ -73,7 +75,7 @@ def colour_sar(sar: NDArray[np.float32], valid: Bool) -> Picture:
 
 
 def colour_optical(optical: NDArray[np.float32], valid: Bool) -> Picture:
-    """Gives true colour, reflectance 0 to 0.3 as black to white.
+    """Gives true colour, reflectance 0 to 0.3 as black to white, brightened by a gamma of 1.5.
 
     Args:
         optical: Red, green, blue, (3, H, W), reflectance.
@@ -82,7 +84,7 @@ def colour_optical(optical: NDArray[np.float32], valid: Bool) -> Picture:
     Returns:
         (H, W, 3).
     """
-    shades = np.clip(np.where(valid, optical, 0) / REFLECTANCE_WHITE, 0, 1) * 255
+    shades = np.clip(np.where(valid, optical, 0) / REFLECTANCE_WHITE, 0, 1) ** (1 / GAMMA) * 255
     return np.where(valid[..., None], np.moveaxis(shades, 0, -1), INVALID).astype(np.uint8)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final, Literal
 
 from flora.evaluate.picture import Gallery
+from flora.metrics.optical import SCALINGS
 
 Level = Literal["overall", "dataset", "event"]
 
@@ -29,34 +30,30 @@ PROTOCOL: Final = {
     "lpips": "LPIPS v0.1, net in its name, input in [-1, 1], masked pixels equal and without weight",
 }
 
-# Columns of the two Markdown tables: figure, heading, factor, decimals.
+# Columns of the Markdown tables: figure, heading, factor, decimals.
 Column = tuple[str, str, float, int]
 WATER: Final[tuple[Column, ...]] = (
     ("iou_micro", "IoU micro", 1, 3),
     ("iou_macro", "IoU macro", 1, 3),
     ("iou_flood_only", "IoU flood-only", 1, 3),
     ("dice_micro", "Dice micro", 1, 3),
-    ("precision_micro", "precision", 1, 3),
-    ("recall_micro", "recall", 1, 3),
+    ("dice_macro", "Dice macro", 1, 3),
+    ("precision_micro", "precision micro", 1, 3),
+    ("recall_micro", "recall micro", 1, 3),
     ("false_water", "false water, % of land", 100, 2),
     ("boundary_f1", "boundary F1", 1, 3),
     ("ece", "ECE", 1, 3),
     ("brier", "Brier", 1, 3),
+    ("aurc", "AURC", 1, 3),
 )
 OPTICAL: Final[tuple[Column, ...]] = (
-    *(
-        column
-        for scaling in ("DN/10000", "DN/3000")
-        for column in (
-            (f"psnr[{scaling}]", f"PSNR {scaling}, dB", 1, 2),
-            (f"psnr_floor[{scaling}]", f"floor {scaling}, dB", 1, 2),
-            (f"psnr_matched[{scaling}]", f"matched {scaling}, dB", 1, 2),
-            (f"ssim[{scaling}]", f"SSIM {scaling}", 1, 3),
-            (f"ssim_floor[{scaling}]", f"floor SSIM {scaling}", 1, 3),
-        )
-    ),
-    ("lpips_alex[DN/3000]", "LPIPS-Alex DN/3000", 1, 3),
-    ("lpips_vgg[DN/3000]", "LPIPS-VGG DN/3000", 1, 3),
+    ("psnr[{}]", "PSNR, dB", 1, 2),
+    ("psnr_floor[{}]", "PSNR of floor, dB", 1, 2),
+    ("psnr_matched[{}]", "PSNR matched, dB", 1, 2),
+    ("ssim[{}]", "SSIM", 1, 3),
+    ("ssim_floor[{}]", "SSIM of floor", 1, 3),
+    ("lpips_alex[{}]", "LPIPS-Alex", 1, 3),
+    ("lpips_vgg[{}]", "LPIPS-VGG", 1, 3),
 )
 
 
@@ -73,6 +70,8 @@ class Row:
         radiometry: Of the true pictures: `surface`, `toa`, `display`.
         simulated: Some of it is simulated.
         chips: How many.
+        water_chips: Of those, with a water pixel to judge, wet or dry.
+        optical_chips: Of those, with a clear pixel to judge.
         events: How many.
         threshold: Of water probability.
         figures: By name, NaN where there is nothing to judge.
@@ -88,6 +87,8 @@ class Row:
     radiometry: str
     simulated: bool
     chips: int
+    water_chips: int
+    optical_chips: int
     events: int
     threshold: float
     figures: dict[str, float]
@@ -96,11 +97,12 @@ class Row:
 
     @property
     def protocol(self) -> str:
-        """One sentence that names how the figures were measured."""
+        """The words that name how the figures were measured."""
         kinds = [f"{self.water_label} water labels"] if self.water_label else []
         kinds += [f"{self.radiometry} reflectance"] if self.radiometry else []
         kinds += ["partly or wholly simulated"] if self.simulated else []
-        kinds += [f"95 % interval over {self.resampled}"] if self.intervals else ["no interval"]
+        units = self.events if self.resampled == "events" else self.chips
+        kinds += [f"95 % interval over {units} {self.resampled}"] if self.intervals else ["no interval"]
         return "; ".join(kinds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -143,15 +145,29 @@ class Report:
         return json.dumps(content, indent=2, allow_nan=False)
 
     def to_markdown(self) -> str:
-        """Gives a table of water and one of pictures, each where there is anything to show, and the protocol."""
+        """Gives a table of water and one of pictures a scaling, where there is anything to show, and the protocol."""
+        tables = [("Water", "water_chips", WATER)]
+        for scaling in SCALINGS:
+            columns = tuple(
+                (figure.format(scaling), head, by, digits) for figure, head, by, digits in OPTICAL
+            )
+            tables.append((f"Optical, {scaling}", "optical_chips", columns))
         parts = [f"## {self.name}"] if self.name else []
-        for heading, columns in (("Water", WATER), ("Optical", OPTICAL)):
-            shown = [column for column in columns if any(_known(row, column[0]) for row in self.rows)]
-            rows = [row for row in self.rows if any(_known(row, column[0]) for column in shown)]
-            if rows:
-                parts += [f"### {heading}", _table(rows, shown)]
+        for heading, counted, columns in tables:
+            rows = [row for row in self.rows if getattr(row, counted) and not self._repeats(row)]
+            shown = [column for column in columns if any(_known(row, column[0]) for row in rows)]
+            if shown:
+                parts += [f"### {heading}", _table(rows, shown, counted)]
         words = "\n".join(f"- **{word}**: {meaning}." for word, meaning in PROTOCOL.items())
         return "\n\n".join([*parts, words]) + "\n"
+
+    def _repeats(self, row: Row) -> bool:
+        """Says that a row says what the one above it said: one dataset only, or one event only."""
+        above = {"overall": None, "dataset": "overall", "event": "dataset"}[row.level]
+        return any(
+            other.level == above and other.chips == row.chips and row.data in other.data
+            for other in self.rows
+        )
 
     def grid_png(self, path: Path | str) -> None:
         """Writes the kept chips as a labelled PNG grid.
@@ -181,12 +197,11 @@ def _cell(row: Row, column: Column) -> str:
     return text
 
 
-def _table(rows: Sequence[Row], columns: Sequence[Column]) -> str:
+def _table(rows: Sequence[Row], columns: Sequence[Column], counted: str) -> str:
     """Lays out rows as Markdown, the protocol's words in each."""
     head = ["data", "event", "split", "chips", "threshold", *(column[1] for column in columns), "protocol"]
     lines = [head, ["---"] * len(head)]
     for row in rows:
-        data = f"**{row.data}**" if row.level != "event" else row.data
-        words = [data, row.event, row.split, str(row.chips), f"{row.threshold:.3g}"]
+        words = [row.data, row.event, row.split, str(getattr(row, counted)), f"{row.threshold:.3g}"]
         lines.append([*words, *(_cell(row, column) for column in columns), row.protocol])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

@@ -135,11 +135,24 @@ class Meter:
         }
 
     def _score_optical(self, predicted: Tensor, truth: Tensor, clear: Tensor) -> dict[str, Float]:
-        """Scores pictures under each scaling, an entry a chip; `sum:` is 0 where `chips:` is, nothing being judged."""
+        """Scores pictures, an entry a chip; `sum:` is 0 where `chips:` is, nothing being judged."""
         if (~predicted.isfinite().all(1) & clear).any():
             raise DataError(
                 "The picture has NaN or infinity at valid pixels; expected reflectance. Mend the predictor."
             )
+        chips = clear.any(-1).any(-1)  # the others would cost as much and give NaN
+        scores = self._compare(predicted[chips], truth[chips], clear[chips])
+        found = {"optical_chips": chips.double().cpu().numpy()}
+        for name, score in scores.items():
+            values = np.full(len(chips), np.nan)
+            values[chips.cpu().numpy()] = score.double().cpu().numpy()
+            known = ~np.isnan(values)
+            found[f"sum:{name}"] = np.where(known, np.minimum(values, PSNR_CAP), 0.0)
+            found[f"chips:{name}"] = known.astype(np.float64)
+        return found
+
+    def _compare(self, predicted: Tensor, truth: Tensor, clear: Tensor) -> dict[str, Tensor]:
+        """Gives each figure of pictures under each scaling, (chips,)."""
         scores: dict[str, Tensor] = {}
         for name in self.scalings:
             x, y = optical.rescale(predicted, name), optical.rescale(truth, name)
@@ -153,22 +166,8 @@ class Meter:
             scores[f"ssim_floor[{name}]"] = optical.ssim(floor, y, clear)
         if self.lpips is not None:
             x, y = (optical.rescale(picture, LPIPS_SCALING) * 2 - 1 for picture in (predicted, truth))
-            scores[f"lpips_{self.lpips.net}[{LPIPS_SCALING}]"] = self._distance(self.lpips, x, y, clear)
-        found = {}
-        for name, score in scores.items():
-            values = score.double().cpu().numpy()
-            known = ~np.isnan(values)
-            found[f"sum:{name}"] = np.where(known, np.minimum(values, PSNR_CAP), 0.0)
-            found[f"chips:{name}"] = known.astype(np.float64)
-        return found
-
-    @staticmethod
-    def _distance(lpips: Lpips, x: Tensor, y: Tensor, clear: Tensor) -> Tensor:
-        """Measures LPIPS on chips that have a valid pixel: the others would cost as much and give NaN."""
-        scores = torch.full((len(x),), torch.nan, device=x.device)
-        chips = clear.any((-2, -1)) if clear.numel() else clear.new_zeros(len(x))
-        if chips.any():
-            scores[chips] = lpips(x[chips], y[chips], clear[chips])
+            distance = self.lpips(x, y, clear) if len(x) else x.new_zeros(0)
+            scores[f"lpips_{self.lpips.net}[{LPIPS_SCALING}]"] = distance
         return scores
 
     @property

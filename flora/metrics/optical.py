@@ -84,13 +84,20 @@ def psnr(predicted: Tensor, truth: Tensor, valid: Tensor) -> Tensor:
 
 
 def _gaussian(values: Tensor) -> Tensor:
-    """Filters each plane with the SSIM window, separably; the border of half a window is dropped."""
-    offsets = torch.arange(SSIM_WINDOW, dtype=values.dtype, device=values.device) - SSIM_WINDOW // 2
+    """Filters each plane with the SSIM window, separably; the border of half a window is dropped.
+
+    Adding shifted planes is several times faster on a CPU than a convolution of one channel.
+    """
+    offsets = torch.arange(SSIM_WINDOW, dtype=torch.float64) - SSIM_WINDOW // 2
     kernel = torch.exp(-0.5 * (offsets / SSIM_SIGMA).square())
-    kernel = kernel / kernel.sum()
-    planes = values.flatten(0, 1).unsqueeze(1)  # (B*C, 1, H, W)
-    planes = F.conv2d(F.conv2d(planes, kernel.view(1, 1, -1, 1)), kernel.view(1, 1, 1, -1))
-    return planes.view(*values.shape[:2], *planes.shape[-2:])
+    weights = (kernel / kernel.sum()).tolist()
+    for axis in (-2, -1):
+        length = values.shape[axis] - SSIM_WINDOW + 1
+        filtered = torch.zeros_like(values.narrow(axis, 0, length))
+        for start, weight in enumerate(weights):
+            filtered.add_(values.narrow(axis, start, length), alpha=weight)
+        values = filtered
+    return values
 
 
 def ssim(predicted: Tensor, truth: Tensor, valid: Tensor) -> Tensor:

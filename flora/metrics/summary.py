@@ -48,7 +48,8 @@ def summarize(sums: Statistics) -> dict[str, NDArray[np.float64]]:
         Figures by name, each (resamples,), NaN where there is nothing to judge: `iou_micro`, `dice_micro`,
         `precision_micro`, `recall_micro`, `false_water`, `iou_macro`, `dice_macro`, `iou_flood_only`,
         `dice_flood_only`, `boundary_f1`, `ece`, `brier`, `aurc`; and for each scaling `psnr[...]`, `psnr_floor[...]`,
-        `psnr_matched[...]`, `ssim[...]`, `ssim_floor[...]`; `lpips_alex[DN/3000]` where it was measured.
+        `psnr_matched[...]`, `ssim[...]`, `ssim_floor[...]`; `lpips_alex[DN/3000]` where it was measured. Where a
+        protocol names chips, each counts alike.
     """
     return _summarize_water(sums) | _summarize_calibration(sums) | _summarize_optical(sums)
 
