@@ -8,6 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.bands import OPTICAL_BANDS
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.index_label import index_water
@@ -64,7 +65,8 @@ class BioMassters(ChipDataset):
         prior, prior_valid = self._prior(record)
         water = water_valid = None
         if record.event in LAKES:
-            water, water_valid = index_water(bands["green"], bands["nir"], bands["swir"], clear)
+            green, nir, swir = (bands[name].astype(np.float32) / np.float32(10000) for name in ("green", "nir", "swir"))
+            water, water_valid = index_water(green, nir, swir, clear)
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
@@ -87,15 +89,13 @@ class BioMassters(ChipDataset):
         return _layer(*max(months, key=lambda month: int(month[1].sum())))
 
 
-def _read_optical(path: Path) -> tuple[dict[str, NDArray[np.float32]], NDArray[np.bool_]]:
-    """Reads reflectance by band name and where the cloud probability is low."""
+def _read_optical(path: Path) -> tuple[dict[str, NDArray[np.uint16]], NDArray[np.bool_]]:
+    """Reads digital numbers by band name and where the cloud probability is low."""
     layers = read_bands(path, len(BANDS) + 1)
-    bands = {name: layers[i].astype(np.float32) / 10000 for i, name in enumerate(BANDS)}
-    return bands, (layers[-1] <= CLOUD_PROBABILITY) & (layers[:-1] > 0).any(axis=0)
+    return dict(zip(BANDS, layers, strict=False)), layers[-1] <= CLOUD_PROBABILITY
 
 
 def _layer(
-    bands: dict[str, NDArray[np.float32]], clear: NDArray[np.bool_]
+    bands: dict[str, NDArray[np.uint16]], clear: NDArray[np.bool_]
 ) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-    numbers = {name: np.rint(bands[name] * 10000) for name in BANDS[:4]}
-    return sentinel2_layer(numbers, clear)
+    return sentinel2_layer({name: bands[name] for name in OPTICAL_BANDS}, clear)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -12,7 +11,7 @@ from scipy import ndimage
 
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import display_layer, pad, sar_layer, water_layer
+from flora.data.layers import display_layer, pad_chip, sar_layer, water_layer
 from flora.data.read import Window, read_bands, read_mask
 
 Bool = NDArray[np.bool_]
@@ -24,8 +23,6 @@ MARGIN: Final = 64
 RIM: Final = 24
 # Rise of the mean blue, in grey levels at display gain, that only cloud makes; haze (under 40) still shows the ground.
 BRIGHTER: Final = 55
-# At and above this in all three bands a pixel is painted white or saturated: its reflectance is unknown.
-PAINTED: Final = 253
 # First and last row of each strip. Between strips lie 128 rows (1.3 km) that belong to none.
 STRIPS: Final = {"test": (0, 1023), "train": (1152, 3711), "val": (3840, 4659)}
 
@@ -85,19 +82,20 @@ class Guaiba(ChipDataset):
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
         label = read_bands(record.files["water"], 1, window)[0]
         water, water_valid = water_layer(label)
+        optical, optical_valid = self._optical(record, "optical")
+        prior, prior_valid = self._optical(record, "prior") if "prior" in record.files else (None, None)
         chip = Chip(
             sar=sar,
             sar_valid=sar_valid,
             meta=self._meta(record, optical_radiometry="surface", water_label="weak"),
+            optical=optical,
+            optical_valid=optical_valid,
+            prior=prior,
+            prior_valid=prior_valid,
             water=water,
             water_valid=water_valid,
         )
-        optical, optical_valid = self._optical(record, "optical")
-        chip = replace(chip, optical=optical, optical_valid=optical_valid)
-        if "prior" in record.files:
-            prior, prior_valid = self._optical(record, "prior")
-            chip = replace(chip, prior=prior, prior_valid=prior_valid)
-        return chip if chip.shape == (WINDOW, WINDOW) else _padded(chip)
+        return pad_chip(chip, WINDOW, WINDOW)
 
     def _optical(self, record: Record, layer: str) -> tuple[NDArray[np.float32], Bool]:
         """Reads a picture with a margin, so that a cloud beyond the window's edge still casts its rim."""
@@ -107,7 +105,7 @@ class Guaiba(ChipDataset):
         bottom, right = min(row + height + MARGIN, SCENE[0]), min(col + width + MARGIN, SCENE[1])
         wide: Window = (top, left, bottom - top, right - left)
         rgb = _picture(record.files[layer], wide)
-        valid = read_mask(record.files[layer], wide) & (rgb.min(axis=-1) < PAINTED)
+        valid = read_mask(record.files[layer], wide)
         if "prior" in record.files and layer == "optical":
             valid &= ~cloud(rgb, _picture(record.files["prior"], wide))
         inner = (slice(row - top, row - top + height), slice(col - left, col - left + width))
@@ -141,9 +139,3 @@ def _smooth(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def _picture(path: Path, window: Window) -> NDArray[np.uint8]:
     return np.moveaxis(read_bands(path, 3, window), 0, -1)
-
-
-def _padded(chip: Chip) -> Chip:
-    layers = ("sar", "optical", "prior", "water")
-    names = [name for layer in layers for name in (layer, f"{layer}_valid") if getattr(chip, name) is not None]
-    return replace(chip, **{name: pad(getattr(chip, name), WINDOW, WINDOW) for name in names})

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flora.bands import OPTICAL_BANDS, SAR_BANDS
+from flora.chip import Chip
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
-Numbers = NDArray[np.generic]
+Numbers = NDArray[np.integer]
+Number = TypeVar("Number", bound=np.generic)
 
 # Backscatter outside this is no measurement, dB, both ends included; as in `flora.raster`.
 DB_RANGE: Final = (-60.0, 40.0)
@@ -21,6 +23,8 @@ DB_RANGE: Final = (-60.0, 40.0)
 GREY_DB: Final = {"VV": (-30.0, 0.0), "VH": (-35.0, -5.0)}
 # True-colour display pictures show reflectance multiplied by this, clipped at 1, as 8 bits.
 DISPLAY_GAIN: Final = 3.5
+# From this in all three bands; JPEG leaves painted white a little below 255. As in `flora.raster`.
+PAINTED_WHITE: Final = 250
 
 
 def sar_layer(
@@ -60,7 +64,7 @@ def optical_layer(bands: Mapping[str, NDArray[np.floating]], valid: Bool | None 
     return _stack(bands, OPTICAL_BANDS, valid)
 
 
-def _stack(bands: Mapping[str, Numbers], order: tuple[str, ...], valid: Bool | None) -> tuple[Float, Bool]:
+def _stack(bands: Mapping[str, NDArray[np.floating]], order: tuple[str, ...], valid: Bool | None) -> tuple[Float, Bool]:
     shape = next(iter(bands.values())).shape
     layer = np.full((len(order), *shape), np.nan, np.float32)
     for position, name in enumerate(order):
@@ -100,25 +104,37 @@ def pseudo_decibel(grey: Byte, band: str) -> Float:
 
 
 def sentinel2_layer(bands: Mapping[str, Numbers], valid: Bool | None = None) -> tuple[Float, Bool]:
-    """Turns Sentinel-2 digital numbers (reflectance x 10000, 0 no-data) into an optical layer.
+    """Turns Sentinel-2 digital numbers (reflectance x 10000) into an optical layer.
+
+    Where all bands are 0 there is no data; a single 0 is a dark band, such as nir over a lake.
 
     Args:
         bands: Any of `red`, `green`, `blue`, `nir`, (H, W), digital numbers.
         valid: Further condition for validity, (H, W).
     """
-    present = {name: np.where(dn > 0, dn.astype(np.float32) / 10000, np.nan) for name, dn in bands.items()}
-    return optical_layer(present, valid)
+    present = np.any([numbers != 0 for numbers in bands.values()], axis=0)
+    reflectance = {name: _scaled(numbers, 10000) for name, numbers in bands.items()}
+    return optical_layer(reflectance, present if valid is None else present & valid)
 
 
 def display_layer(rgb: Byte, valid: Bool | None = None) -> tuple[Float, Bool]:
     """Turns an 8-bit true-colour picture into an optical layer without nir, DN / 255 / 3.5.
 
+    Black in all bands is no data; white in all bands is painted cloud or saturated, so that its reflectance is
+    unknown.
+
     Args:
         rgb: (H, W, 3), red, green, blue.
         valid: Further condition for validity, (H, W).
     """
-    scaled = rgb.astype(np.float32) / (255 * DISPLAY_GAIN)
-    return optical_layer(dict(zip(OPTICAL_BANDS[:3], np.moveaxis(scaled, -1, 0), strict=True)), valid)
+    known = (rgb.max(axis=-1) > 0) & (rgb.min(axis=-1) < PAINTED_WHITE)
+    planes = {name: _scaled(rgb[..., plane], 255 * DISPLAY_GAIN) for plane, name in enumerate(OPTICAL_BANDS[:3])}
+    return optical_layer(planes, known if valid is None else known & valid)
+
+
+def _scaled(numbers: Numbers, divisor: float) -> Float:
+    """Divides in double precision and rounds once, as the scene reader does."""
+    return (numbers.astype(np.float64) / divisor).astype(np.float32)
 
 
 def water_layer(label: Numbers, water: tuple[int, ...] = (1,), land: tuple[int, ...] = (0,)) -> tuple[Byte, Bool]:
@@ -133,7 +149,29 @@ def water_layer(label: Numbers, water: tuple[int, ...] = (1,), land: tuple[int, 
     return wet.astype(np.uint8), wet | np.isin(label, land)
 
 
-def pad(array: NDArray[np.generic], height: int, width: int) -> NDArray[np.generic]:
-    """Pads the last two axes with 0 (False) below and to the right."""
-    rows, cols = height - array.shape[-2], width - array.shape[-1]
-    return np.pad(array, [(0, 0)] * (array.ndim - 2) + [(0, rows), (0, cols)])
+def pad_chip(chip: Chip, height: int, width: int) -> Chip:
+    """Widens a chip below and to the right with invalid pixels, as if the ground beyond were unseen.
+
+    Args:
+        chip: No larger than the size asked for.
+        height: Rows of the result, px.
+        width: Columns of the result, px.
+    """
+    if chip.shape == (height, width):
+        return chip
+
+    def pad(layer: NDArray[Number]) -> NDArray[Number]:
+        rows, cols = height - layer.shape[-2], width - layer.shape[-1]
+        return np.pad(layer, [(0, 0)] * (layer.ndim - 2) + [(0, rows), (0, cols)])
+
+    return Chip(
+        sar=pad(chip.sar),
+        sar_valid=pad(chip.sar_valid),
+        meta=chip.meta,
+        optical=None if chip.optical is None else pad(chip.optical),
+        optical_valid=None if chip.optical_valid is None else pad(chip.optical_valid),
+        prior=None if chip.prior is None else pad(chip.prior),
+        prior_valid=None if chip.prior_valid is None else pad(chip.prior_valid),
+        water=None if chip.water is None else pad(chip.water),
+        water_valid=None if chip.water_valid is None else pad(chip.water_valid),
+    )

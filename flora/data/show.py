@@ -111,7 +111,8 @@ def _colour(
     if layer is None or valid is None:
         return _absent(shape)
     rgb = np.moveaxis(_bytes(np.clip(layer[:3] * DISPLAY_GAIN, 0, 1)), 0, -1)
-    return np.where(valid[:3].all(axis=0)[..., None], rgb, INVALID)
+    seen = np.logical_and.reduce(valid[:3])[..., None]
+    return np.where(seen, rgb, INVALID)
 
 
 def _bytes(unit: NDArray[np.float32]) -> Picture:

@@ -8,7 +8,7 @@ import numpy as np
 
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import display_layer, pad, pseudo_decibel, sar_layer
+from flora.data.layers import display_layer, pad_chip, pseudo_decibel, sar_layer
 from flora.data.read import read_picture
 
 WINDOW: Final = 512
@@ -64,10 +64,8 @@ class Sih1733(ChipDataset):
         inside = (slice(row, row + height), slice(col, col + width))
         grey = read_picture(record.files["sar"])[inside]
         grey = grey if grey.ndim == 2 else np.asarray(grey[..., 0])
-        layers = (
-            *sar_layer({"VV": pseudo_decibel(grey, "VV")}),
-            *display_layer(read_picture(record.files["optical"])[inside]),
-        )
-        sar, sar_valid, optical, optical_valid = (pad(layer, WINDOW, WINDOW) for layer in layers)
+        sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey, "VV")})
+        optical, optical_valid = display_layer(read_picture(record.files["optical"])[inside])
         meta = self._meta(record, sar_radiometry="stretched", optical_radiometry="display", pixel_m=PIXEL_M)
-        return Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)
+        chip = Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)
+        return pad_chip(chip, WINDOW, WINDOW)
