@@ -68,6 +68,9 @@ class StandInCheckpoint:
     provenance: dict[str, Any] = field(default_factory=lambda: {"name": "stand-in"})
     path: Any = None
 
+    def probability(self, logits: Tensor) -> Tensor:
+        return torch.sigmoid(logits / self.temperature)
+
 
 def make_scene(
     height: int, width: int, seed: int = 0, chunk: int = 64, holes: bool = True, crs: str | None = "EPSG:4326"

@@ -97,7 +97,7 @@ class TileNetwork:
 
     def _planes(self, model: FLoRA, tensors: list[Tensor | None], axes: tuple[int, ...]) -> Tensor:
         out = model(*(None if t is None else t.flip(axes) for t in tensors))
-        probability = torch.sigmoid(out.water_logits.float() / self.checkpoint.temperature)[:, None]
+        probability = self.checkpoint.probability(out.water_logits.float())[:, None]
         planes = torch.cat([probability, out.optical.float().clamp_min(0), out.optical_spread.float()], dim=1)
         return planes.flip(axes)  # (1, 7, H, W)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,7 +10,9 @@ from uuid import uuid4
 
 import dask.array as da
 import numpy as np
+import torch
 import xarray as xr
+from dask.base import tokenize
 from dask.delayed import delayed
 from numpy.typing import NDArray
 
@@ -53,7 +56,8 @@ def predict(
     Returns:
         `water_probability` (y, x), `optical` (band, y, x) in reflectance and `optical_spread` (band, y, x), the Laplace
         scale of the reflectance; float32, NaN where the scene has no valid band. Attributes tell `threshold`,
-        `temperature`, `provenance`, `tile`, `margin`, `precision` and `device`.
+        `temperature`, `provenance`, `weights`, `weights_sha256`, `inputs`, `tile`, `margin`, `precision`, `device`,
+        `tta` and `optical_prior`.
 
     Raises:
         InputError: The scene lacks VV or VH, or the optical image lies on another grid.
@@ -71,6 +75,9 @@ def predict(
         "threshold": loaded.threshold,
         "temperature": loaded.temperature,
         "provenance": loaded.provenance,
+        "weights": str(loaded.path) if loaded.path else "",
+        "weights_sha256": _checksum(model),
+        "inputs": _tokens(scene, optical),
         "tile": tile,
         "margin": model.margin,
         "precision": settled,
@@ -220,6 +227,22 @@ def _check(scene: xr.Dataset, optical: xr.Dataset | None) -> tuple[str, str]:
                 "bring it to the scene's grid with flora.open_optical(path, scene.odc.geobox)."
             )
     return rows, cols
+
+
+def _checksum(model: torch.nn.Module) -> str:
+    """Tells weights apart, wherever their file lies and whatever it is called."""
+    digest = hashlib.sha256()
+    for name, tensor in model.state_dict().items():
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _tokens(scene: xr.Dataset, optical: xr.Dataset | None) -> list[str]:
+    """Tells inputs apart: dask names a lazy array after its file, the file's time and how it is read."""
+    arrays = [scene[name].data for name in SAR_BANDS]
+    arrays += [optical[name].data for name in OPTICAL_BANDS] if optical is not None else []
+    return [array.name if isinstance(array, da.Array) else tokenize(array) for array in arrays]
 
 
 def _loaded(checkpoint: Checkpoint | Path | str | None) -> Checkpoint:

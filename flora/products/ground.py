@@ -1,0 +1,61 @@
+"""How large a pixel is on the ground, and where north is."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from odc.geo.geobox import GeoBox
+from pyproj import CRS, Transformer
+
+STEP = 8.0  # px; long enough for numbers, short enough for the Earth to be flat
+
+
+@dataclass(frozen=True)
+class Ground:
+    """A grid's middle pixel on the ground.
+
+    Attributes:
+        pixel: Height and width of the middle pixel; in m, or 1 and 1 in px where `unit` is `px`.
+        unit: `m`, or `px` for a grid without CRS.
+        north: Direction of north at the scene's middle as it is seen, clockwise from up, degrees; None without CRS.
+    """
+
+    pixel: tuple[float, float]
+    unit: str
+    north: float | None
+
+
+def ground_of(geobox: GeoBox) -> Ground:
+    """Measures a grid at its middle.
+
+    Args:
+        geobox: The grid, with or without CRS.
+
+    Returns:
+        Size of a pixel and the direction of north.
+    """
+    if not geobox.crs:
+        return Ground((1.0, 1.0), "px", None)
+    crs = CRS.from_user_input(str(geobox.crs))
+    geod, geodetic = crs.get_geod(), crs.geodetic_crs
+    assert geod is not None, "a CRS of the Earth has an ellipsoid"
+    assert geodetic is not None, "a CRS of the Earth has a geodetic base"
+    to_degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
+    a, b, c, d, e, f = tuple(geobox.transform)[:6]
+    row, col = geobox.shape.y / 2, geobox.shape.x / 2
+
+    def line(rows: float, cols: float) -> tuple[float, float]:
+        """Azimuth in degrees and length in m of a step over the grid."""
+        ends = [(col + sign * cols / 2, row + sign * rows / 2) for sign in (-1, 1)]
+        (lon, lat), (lon2, lat2) = (
+            to_degrees.transform(a * x + b * y + c, d * x + e * y + f) for x, y in ends
+        )
+        azimuth, _, length = geod.inv(lon, lat, lon2, lat2)
+        return float(azimuth), float(length)
+
+    (down, height), (right, width) = line(STEP, 0), line(0, STEP)
+    # Mean of what both axes say: on a grid that is not square on the ground neither is better.
+    azimuth_up = math.radians(down + 180), math.radians(right - 90)
+    up = math.atan2(sum(map(math.sin, azimuth_up)), sum(map(math.cos, azimuth_up)))
+    return Ground((height / STEP, width / STEP), "m", -math.degrees(up) + 0.0)

@@ -1,0 +1,125 @@
+"""The picture that people look at first: radar, optical, water over optical, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from PIL import Image
+
+import flora
+from flora.products.colors import (
+    GAIN,
+    NO_DATA_COLOR,
+    RATIO_RANGE,
+    VH_RANGE,
+    VV_RANGE,
+    WATER_COLOR,
+    optical_colors,
+    radar_colors,
+    water_over,
+)
+from flora.products.figure import Panel, Words, draw_sheet
+from flora.products.ground import ground_of
+from flora.products.summary import NOTICE, Summary
+from flora.products.thumbnail import thin_file, thin_radar, thinning
+
+# Three of these and what stands between them stay under 2,400 px.
+PANEL_WIDTH, PANEL_HEIGHT = 750, 1200
+LEAST_SIDE = 240  # px; a small chip is enlarged to it
+FINER = 4  # water is read this much finer and averaged, so that thin rivers stay
+
+
+def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path, summary: Summary) -> Path:
+    """Draws the quicklook of a product.
+
+    Args:
+        path: PNG to write.
+        scene: As `flora.open_sar` gives it.
+        geobox: Its grid.
+        folder: Where the product's `optical.tif` and `water.tif` are.
+        summary: The product's numbers.
+
+    Returns:
+        The path.
+    """
+    ground = ground_of(geobox)
+    height, width = geobox.shape.yx
+    size = panel_size((height * ground.pixel[0], width * ground.pixel[1]), (height, width))
+    factor = thinning((height, width), (size[1], size[0]))
+    optical = optical_colors(thin_file(folder / "optical.tif", factor))
+    water = thin_file(folder / "water.tif", max(1, factor // FINER))[0]
+    share = _average(water, optical.shape[:2])
+    pictures = [radar_colors(thin_radar(scene, factor)), optical, water_over(optical, share)]
+    panels = [
+        Panel(title, note, Image.fromarray(picture).resize(size, _filter(picture, size)))
+        for (title, note), picture in zip(_captions(summary), pictures, strict=True)
+    ]
+    draw_sheet(panels, _words(summary), ground, thinned=width / size[0]).save(path, optimize=True)
+    return path
+
+
+def panel_size(extent: tuple[float, float], shape: tuple[int, int]) -> tuple[int, int]:
+    """Gives width and height of a picture, px, with the proportions of the ground.
+
+    Args:
+        extent: Height and width of the scene on the ground, in any unit.
+        shape: Height and width of the scene, px.
+
+    Returns:
+        At most 750 x 1200, not larger than the scene (but a chip's longer side is enlarged to 240), at least 1.
+    """
+    height, width = extent
+    # Ground units in a pixel of the picture: as few as fit, but no fewer than the scene's own.
+    unit = max(width / PANEL_WIDTH, height / PANEL_HEIGHT)
+    own = min(width / shape[1], height / shape[0])
+    unit = max(unit, min(own, max(width, height) / LEAST_SIDE))
+    return max(1, round(width / unit)), max(1, round(height / unit))
+
+
+def _filter(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Resampling:
+    # Enlarged pixels stay pixels: no detail is shown that was not there.
+    larger = size[0] > picture.shape[1] * 1.5
+    return Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
+
+
+def _average(water: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """Averages classes over the pixels of a coarser picture, (H, W); NaN where none has data."""
+    factor = max(1, round(water.shape[0] / shape[0]), round(water.shape[1] / shape[1]))
+    pad = [(0, length * factor - side) for length, side in zip(shape, water.shape, strict=True)]
+    blocks = np.pad(water, pad, constant_values=np.nan).reshape(shape[0], factor, shape[1], factor)
+    valid = np.isfinite(blocks)
+    count = valid.sum(axis=(1, 3))
+    total = np.where(valid, blocks, 0).sum(axis=(1, 3))
+    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+
+
+def _captions(summary: Summary) -> list[tuple[str, str]]:
+    def span(name: str, limits: tuple[float, float]) -> str:
+        return f"{name} {limits[0]:g}…{limits[1]:g}".replace("-", "−")
+
+    bands = (span("red VV", VV_RANGE), span("green VH", VH_RANGE), span("blue VV/VH", RATIO_RANGE))
+    source = "radar and an optical image" if summary.optical_prior else "radar"
+    return [
+        ("Radar", " · ".join(bands) + " dB"),
+        ("Optical, reconstructed", f"from {source}, not photographed; reflectance 0…{1 / GAIN:.2f}"),
+        ("Water", f"probability ≥ {summary.threshold:.2f}, over the reconstructed picture"),
+    ]
+
+
+def _words(summary: Summary) -> Words:
+    area = f"{summary.water_km2:,.1f} km² of water" if summary.water_km2 is not None else "Area unknown"
+    share = f"{100 * summary.water_share:.1f} % of the valid pixels"
+    when = f"  ·  {summary.time.replace('T', ' ').replace('Z', ' UTC')}" if summary.time else ""
+    simulated = "simulated" in summary.note
+    credit = f"FLoRA {flora.__version__}" + ("" if simulated else f"  ·  {NOTICE}")
+    return Words(
+        title=summary.scene,
+        subtitle=f"{area}, {share}{when}",
+        alert=summary.note,
+        legend=[(WATER_COLOR, "water"), (NO_DATA_COLOR, "no data")],
+        credit=credit,
+    )

@@ -1,0 +1,90 @@
+"""Small versions of large layers, read so that memory does not grow with the scene."""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+
+from flora.bands import SAR_BANDS
+from flora.raster.file import describe
+
+PIECE = 2048  # px; side of what is read at once
+
+Planes = NDArray[np.float32]
+
+
+def thinning(shape: tuple[int, int], wanted: tuple[int, int]) -> int:
+    """Gives the largest power of two by which a picture may be thinned and still be as large as is wanted.
+
+    Args:
+        shape: Height and width, px.
+        wanted: Height and width to be kept at least, px.
+
+    Returns:
+        1, 2, 4, and so on: also the steps of a COG's overviews.
+    """
+    ratio = min(length / least for length, least in zip(shape, wanted, strict=True))
+    return 1 << max(0, int(math.log2(max(ratio, 1.0))))
+
+
+def thin_radar(scene: xr.Dataset, factor: int) -> Planes:
+    """Averages the power of `factor` x `factor` pixels: speckle goes, brightness stays.
+
+    Args:
+        scene: `VV`, `VH`, (y, x), dB, NaN where invalid.
+        factor: Pixels a side, a power of two.
+
+    Returns:
+        VV, VH, (2, y / factor, x / factor) rounded up, dB; NaN where no pixel is valid.
+    """
+    rows, cols = scene["VV"].dims
+    height, width = scene.sizes[rows], scene.sizes[cols]
+    thin = np.empty((len(SAR_BANDS), -(-height // factor), -(-width // factor)), np.float32)
+    side = max(PIECE, factor)
+    for row in range(0, height, side):
+        for col in range(0, width, side):
+            window = {rows: slice(row, row + side), cols: slice(col, col + side)}
+            piece = scene[list(SAR_BANDS)].isel(window).compute(scheduler="threads", num_workers=2)
+            values = np.stack([_mean_power(piece[name].values, factor) for name in SAR_BANDS])
+            top, left = row // factor, col // factor
+            thin[:, top : top + values.shape[1], left : left + values.shape[2]] = values
+    return thin
+
+
+def thin_file(path: Path, factor: int) -> Planes:
+    """Reads a Cloud-Optimised GeoTIFF of ours at one of its overviews.
+
+    Args:
+        path: The file.
+        factor: How many pixels become one, a power of two.
+
+    Returns:
+        Real values of each band, (band, y / factor, x / factor) rounded up; NaN where no data.
+    """
+    file = describe(path)
+    shape = -(-file.height // factor), -(-file.width // factor)
+    rows, cols = slice(0, file.height), slice(0, file.width)
+    planes = [file.read(band.index, rows, cols, shape=shape) for band in file.bands]
+    return np.stack([np.where(valid, values, np.nan).astype(np.float32) for values, valid in planes])
+
+
+def _mean_power(decibel: Planes, factor: int) -> Planes:
+    """Averages power over blocks of `factor` x `factor`; blocks at the end may be smaller."""
+    if factor == 1:
+        return decibel
+    valid = np.isfinite(decibel)
+    power = np.where(valid, np.exp(decibel * np.float32(math.log(10) / 10)), 0)
+    total, count = (_block_sum(plane, factor) for plane in (power, valid.astype(np.float32)))
+    with np.errstate(divide="ignore", invalid="ignore"):
+        mean: Planes = 10 * np.log10(total / count)
+    return mean
+
+
+def _block_sum(plane: Planes, factor: int) -> Planes:
+    starts = [np.arange(0, length, factor) for length in plane.shape]
+    sums: Planes = np.add.reduceat(np.add.reduceat(plane, starts[0], axis=0), starts[1], axis=1)
+    return sums

@@ -1,0 +1,182 @@
+"""Writing a prediction as a product: one pass over the tiles, all files or none."""
+
+from __future__ import annotations
+
+import contextlib
+import shutil
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import odc.geo.xr  # noqa: F401  (gives datasets their .odc)
+import xarray as xr
+from odc.geo.geobox import GeoBox
+
+import flora
+from flora.products.area import AreaTally
+from flora.products.finished import FinishedTiles, fingerprint_of
+from flora.products.folder import SUMMARY_FILE, staged
+from flora.products.layers import WATER_CLASSES, Layer, layers_of
+from flora.products.quicklook import write_quicklook
+from flora.products.stream import Blocks, Index, stream
+from flora.products.summary import NOTICE, Summary, note_of, summarize
+from flora.products.usage import Usage
+from flora.raster.cog import CogSink
+
+Progress = Callable[[int, int], None]
+
+QUICKLOOK_FILE = "quicklook.png"
+TILES_FOLDER = "tiles"
+FILES_FOLDER = "files"
+
+
+def write_prediction(
+    prediction: xr.Dataset,
+    scene: xr.Dataset,
+    out_dir: str | Path,
+    *,
+    name: str | None = None,
+    overwrite: bool = False,
+    float_probability: bool = False,
+    uncertainty: bool = False,
+    resume: bool = False,
+    progress: Progress | None = None,
+) -> Summary:
+    """Computes a prediction and writes its product into `out_dir/name/`.
+
+    The folder holds `water_probability.tif`, `water.tif`, `optical.tif` (Cloud-Optimised GeoTIFFs), `quicklook.png`
+    and `summary.json`. It appears when all of them are whole. Memory does not grow with the scene.
+
+    Args:
+        prediction: As `flora.predict` gives it.
+        scene: What it was predicted from, as `flora.open_sar` gives it.
+        out_dir: Folder of products; created where it is missing.
+        name: Folder of this product; None for the scene's name.
+        overwrite: Whether an older product of this name is replaced.
+        float_probability: Store the probability as float32 instead of steps of 0.0001.
+        uncertainty: Also write `optical_uncertainty.tif`.
+        resume: Keep finished tiles of a run that fails, and go on from those of an earlier one.
+        progress: Called with the number of tiles that are done and of all tiles.
+
+    Returns:
+        What the product holds.
+
+    Raises:
+        OutputError: The product cannot be written there; nothing of it is left.
+        InputError: The scene is damaged at some place.
+    """
+    geobox = _geobox(scene)
+    target = Path(out_dir).expanduser() / (name or str(scene.attrs.get("name") or "scene"))
+    tags = _tags(prediction, scene, geobox)
+    layers = layers_of(prediction, float_probability=float_probability, uncertainty=uncertainty, tags=tags)
+    tally = AreaTally(geobox, WATER_CLASSES)
+    with staged(target, overwrite=overwrite, keep=resume) as hidden:
+        with Usage() as usage:
+            folder = _fresh(hidden / FILES_FOLDER) if resume else hidden
+            finished = None
+            if resume:
+                identity = fingerprint_of(_identity(prediction), [layer.name for layer in layers])
+                finished = FinishedTiles(hidden / TILES_FOLDER, identity)
+            with _sinks(layers, folder, geobox) as sinks:
+                _fill(layers, sinks, tally, finished, progress)
+            numbers = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
+            write_quicklook(folder / QUICKLOOK_FILE, scene, geobox, folder, numbers)
+        summary = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
+        names = [f"{layer.name}.tif" for layer in layers] + [QUICKLOOK_FILE, SUMMARY_FILE]
+        files = {Path(file).stem: target / file for file in names}
+        summary = replace(summary, folder=target, files=files)
+        summary.write(folder)
+        if resume:
+            _unpack(folder, hidden)
+    return summary
+
+
+def _geobox(scene: xr.Dataset) -> GeoBox:
+    geobox = scene["VV"].odc.geobox
+    assert isinstance(geobox, GeoBox), "open_sar gives every scene a grid"
+    return geobox
+
+
+def _tags(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[str, str]:
+    """What each file says of its making; only what is the same for the same pixels."""
+    tags = {
+        "TIFFTAG_SOFTWARE": f"FLoRA {flora.__version__}",
+        "TIFFTAG_COPYRIGHT": "" if scene.attrs.get("simulated") else NOTICE,
+        "SCENE": str(scene.attrs.get("name", "")),
+        "ACQUIRED": str(scene.attrs.get("time", "")),
+        "WATER_THRESHOLD": f"{prediction.attrs['threshold']:g}",
+        "WEIGHTS_SHA256": str(prediction.attrs.get("weights_sha256", "")),
+        "REMARK": note_of(scene, geobox),
+    }
+    return {key: value for key, value in tags.items() if value}
+
+
+@contextlib.contextmanager
+def _sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[dict[str, CogSink]]:
+    """Opens a file for each layer; they become COGs when the block ends well, and vanish when it does not."""
+    with contextlib.ExitStack() as stack:
+        yield {
+            layer.name: stack.enter_context(CogSink(folder / f"{layer.name}.tif", geobox, layer.spec))
+            for layer in layers
+        }
+
+
+def _fill(
+    layers: Sequence[Layer],
+    sinks: Mapping[str, CogSink],
+    tally: AreaTally,
+    finished: FinishedTiles | None,
+    progress: Progress | None,
+) -> None:
+    """Computes every tile and hands its blocks to the files."""
+    row_spans, col_spans = (_spans(chunks) for chunks in layers[0].data.chunks[-2:])
+    total, done = len(row_spans) * len(col_spans), 0
+    lock = threading.Lock()
+
+    def write(index: Index, blocks: Blocks) -> None:
+        nonlocal done
+        rows, cols = row_spans[index[0]], col_spans[index[1]]
+        for name, sink in sinks.items():
+            sink[rows, cols] = blocks[name]
+        if finished is not None and index not in finished:
+            finished.add(index, blocks)
+        with lock:
+            tally.add(rows, cols, blocks["water"].astype(np.uint8, copy=False))
+            done += 1
+            if progress is not None:
+                progress(done, total)
+
+    if progress is not None:
+        progress(0, total)
+    known = finished.indices() if finished is not None else frozenset()
+    if finished is not None:
+        for index in sorted(known):
+            write(index, finished.read(index))
+    stream({layer.name: layer.data for layer in layers}, write, skip=known)
+
+
+def _spans(chunks: Sequence[int]) -> list[slice]:
+    ends = np.cumsum(chunks)
+    return [slice(int(end) - size, int(end)) for end, size in zip(ends, chunks, strict=True)]
+
+
+def _identity(prediction: xr.Dataset) -> dict[str, object]:
+    """Everything that decides the pixels; not the device, so that another machine may go on."""
+    settings = {key: value for key, value in prediction.attrs.items() if key not in ("device", "weights")}
+    return settings | {"version": flora.__version__}
+
+
+def _fresh(folder: Path) -> Path:
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+def _unpack(folder: Path, hidden: Path) -> None:
+    """Moves the finished files up, and drops the tiles they were made of."""
+    for file in folder.iterdir():
+        file.rename(hidden / file.name)
+    folder.rmdir()
+    shutil.rmtree(hidden / TILES_FOLDER)
