@@ -34,6 +34,8 @@ class Entry:
 
 DATASETS: Final[Mapping[str, Entry]] = {
     "biomassters": Entry("flora.data.biomassters", "BioMassters", "biomassters"),
+    "deepflood": Entry("flora.data.deepflood", "DeepFlood", "deepflood", "SENTINEL_1"),
+    "deepflood_tiles": Entry("flora.data.deepflood_tiles", "DeepFloodTiles", "deepflood", "Tiles"),
     "desert": Entry("flora.data.desert", "Desert", "desert"),
     "dfc2024": Entry("flora.data.dfc2024", "DFC2024", "dfc2024"),
     "etci2021": Entry("flora.data.etci2021", "ETCI2021", "etci2021"),
