@@ -2,6 +2,14 @@
 
 from __future__ import annotations
 
+import os
+
+# GDAL keeps decoded blocks in up to 5 % of all memory, which on a large machine looks like a leak. MB; a value that
+# the user has set stays. It must be there before GDAL decodes its first block.
+os.environ.setdefault("GDAL_CACHEMAX", "256")
+
+from flora.raster.cog import CogSink, CogSpec, write_cog
+from flora.raster.optical import open_optical
 from flora.raster.sar import open_sar, require_valid
 
-__all__ = ["open_sar", "require_valid"]
+__all__ = ["CogSink", "CogSpec", "open_optical", "open_sar", "require_valid", "write_cog"]

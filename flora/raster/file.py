@@ -104,7 +104,8 @@ class RasterFile:
             shape: Height and width to thin the window to by nearest neighbour; None keeps every pixel.
 
         Returns:
-            Values, float32 as stored or float64, 0 where invalid, (H, W); and valid: finite, not no-data, not masked out, (H, W).
+            Values, float32 as stored or float64, 0 where invalid, (H, W); and valid: finite, not no-data, not
+            masked out, (H, W).
 
         Raises:
             InputError: The file is damaged there.

@@ -115,9 +115,7 @@ def declared(layer: Layer) -> tuple[Radiometry, str] | None:
     return _declared_by_name(layer.file.name)
 
 
-def to_db(
-    values: NDArray[np.float64], valid: NDArray[np.bool_], radiometry: Radiometry
-) -> NDArray[np.float32]:
+def to_db(values: Values, valid: NDArray[np.bool_], radiometry: Radiometry) -> NDArray[np.float32]:
     """Brings stored values to dB, NaN where there is no measurement.
 
     The logarithm is taken in double precision and rounded once, so that a pixel has the same bits however the scene

@@ -48,7 +48,7 @@ def judge(layers: Sequence[Layer]) -> tuple[Radiometry, str]:
     Raises:
         InputError: The values are no calibrated backscatter.
     """
-    sample = np.concatenate([_sample(layer) for layer in layers])
+    sample = np.concatenate([sample_of(layer) for layer in layers])
     if sample.size == 0:
         return Radiometry("db"), "Read as dB: no pixel has a value to judge by"
     usable = sample[sample >= DB_RANGE[0]]
@@ -85,7 +85,7 @@ def _starts(length: int, size: int) -> list[int]:
     return sorted({int(start) for start in np.linspace(0, length - size, GRID)})
 
 
-def _sample(layer: Layer) -> NDArray[np.float64]:
+def sample_of(layer: Layer) -> NDArray[np.float64]:
     """Gives valid values other than 0 of a band, from spread windows, else from the first block that has any."""
     spread = [_values(layer, *window) for window in spread_windows(layer.file)]
     found = np.concatenate(spread)
@@ -99,7 +99,8 @@ def _sample(layer: Layer) -> NDArray[np.float64]:
 def _values(layer: Layer, rows: slice, columns: slice) -> NDArray[np.float64]:
     """Gives the valid values other than 0 of one window, as a list."""
     values, valid = layer.file.read(layer.band.index, rows, columns)
-    return values[valid & (values != 0)].astype(np.float64)
+    kept: NDArray[np.float64] = values[valid & (values != 0)].astype(np.float64)
+    return kept
 
 
 def _blocks(file: RasterFile, size: int = 1024) -> Iterable[tuple[slice, slice]]:

@@ -1,0 +1,324 @@
+"""Writing Cloud-Optimised GeoTIFFs block by block, whole or not at all.
+
+Blocks may come in any order and from several threads. They go to a tiled temporary GeoTIFF; `close` turns that into a
+COG with overviews through GDAL's COG driver and renames it. Neither step holds more than a few blocks in memory.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import tempfile
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, NoReturn
+
+import dask.array as da
+import numpy as np
+import rasterio
+import rasterio.shutil
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+from rasterio.windows import Window
+
+from flora.errors import OutputError
+from flora.raster.file import GDAL_ERRORS
+
+BLOCK = 512
+
+# Side of the pieces in which an array in memory is handed on, px.
+PIECE = 2048
+
+Color = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CogSpec:
+    """What a file is to say of itself.
+
+    Attributes:
+        dtype: NumPy's name of the stored type.
+        names: Description of each band; there are as many bands.
+        nodata: Value that stands for absent; None for none. Blocks never written hold it.
+        unit: Of every band; empty for none.
+        scale: Factor from stored to real value.
+        offset: Added after the factor.
+        colors: Red, green, blue, alpha of values 0 to 255, for a single band of uint8; None for no colour table.
+        rgb: The first three bands are red, green and blue.
+        overviews: `average` for quantities, `nearest` for classes.
+        tags: Key and value pairs of the whole file.
+    """
+
+    dtype: str
+    names: tuple[str, ...]
+    nodata: float | None = None
+    unit: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+    colors: Mapping[int, Color] | None = None
+    rgb: bool = False
+    overviews: Literal["average", "nearest"] = "average"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+class CogSink:
+    """A GeoTIFF under way that takes blocks by index, as `dask.array.store` gives them.
+
+    Use it as a context: leaving it writes the COG, an exception inside it removes every trace.
+
+    ```python
+    with CogSink("water.tif", geobox, CogSpec("uint8", ("water",), nodata=255)) as sink:
+        sink[0:512, 0:512] = block                   # (y, x), one band
+        dask.array.store(probability, sink, lock=False)
+    ```
+    """
+
+    def __init__(self, path: str | Path, geobox: GeoBox, spec: CogSpec, *, overwrite: bool = False) -> None:
+        """Opens the temporary file beside `path`.
+
+        Args:
+            path: Where the finished file goes; its folder must exist.
+            geobox: Grid of the picture, with or without CRS.
+            spec: Bands, type and description.
+            overwrite: Whether a file at `path` may be replaced.
+
+        Raises:
+            OutputError: The place cannot be written, or holds a file and `overwrite` is not set.
+        """
+        self.path = Path(path)
+        self.spec = spec
+        self.shape: tuple[int, ...] = (len(spec.names), *geobox.shape.yx)
+        self.dtype = np.dtype(spec.dtype)
+        self._lock = threading.Lock()
+        if self.path.exists() and not overwrite:
+            raise OutputError(
+                f"'{self.path}' exists already; nothing is overwritten unasked. Choose another place, or pass "
+                "--overwrite."
+            )
+        self._part = _temporary_beside(self.path)
+        self._clean = weakref.finalize(self, _remove, self._part)
+        try:
+            self._dataset: Any = _create(self._part, geobox, spec)
+        except GDAL_ERRORS as error:
+            self._fail(error)
+
+    def __setitem__(self, index: tuple[slice, ...], block: NDArray[np.generic]) -> None:
+        """Writes one block.
+
+        Args:
+            index: Slices of rows and columns, in px; before them one of bands, where the block has that axis.
+            block: Values as stored, (y, x) for a file of one band, or (band, y, x).
+
+        Raises:
+            OutputError: It cannot be written, for want of space for example.
+            ValueError: The block does not fit the file or its slices.
+        """
+        bands, window = self._place(index)
+        values = np.asarray(block).astype(self.dtype, casting="same_kind", copy=False)
+        values = values.reshape((len(bands), window.height, window.width))
+        try:
+            with self._lock:
+                self._dataset.write(values, bands, window=window)
+        except GDAL_ERRORS as error:
+            self._fail(error)
+
+    def close(self) -> Path:
+        """Makes the COG of what was written and puts it in its place.
+
+        Returns:
+            Where it is.
+
+        Raises:
+            OutputError: It cannot be written.
+        """
+        cog = self._part.with_name(self._part.name + ".cog.tif")
+        try:
+            self._dataset.close()
+            _copy_as_cog(self._part, cog, self.spec)
+            cog.replace(self.path)
+        except GDAL_ERRORS as error:
+            self._fail(error)
+        finally:
+            self._clean()
+        return self.path
+
+    def abort(self) -> None:
+        """Removes everything written so far."""
+        with contextlib.suppress(*GDAL_ERRORS):
+            self._dataset.close()
+        self._clean()
+
+    def __enter__(self) -> CogSink:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self.abort()
+
+    def __dask_tokenize__(self) -> tuple[str, str]:
+        return type(self).__name__, str(self._part)
+
+    def __reduce__(self) -> NoReturn:
+        raise OutputError(
+            f"'{self.path}' is being written by one process and cannot be sent to another; compute the blocks there "
+            "and store them here, or use dask's threads."
+        )
+
+    def _place(self, index: tuple[slice, ...]) -> tuple[list[int], Window]:
+        """Turns slices into GDAL's band numbers and window."""
+        if len(index) == 2:
+            index = (slice(None), *index)
+        spans = [part.indices(length) for part, length in zip(index, self.shape, strict=True)]
+        if any(step != 1 for _, _, step in spans):
+            raise ValueError(f"CogSink takes whole blocks; found steps in {index}.")
+        (first, last, _), (top, bottom, _), (left, right, _) = spans
+        return list(range(first + 1, last + 1)), Window(left, top, right - left, bottom - top)
+
+    def _fail(self, error: Exception) -> NoReturn:
+        """Removes every trace and says what happened."""
+        if hasattr(self, "_dataset"):
+            self.abort()
+        self._clean()
+        raise OutputError(
+            f"'{self.path}' could not be written ({error}); expected a writable folder with enough free space. "
+            "Choose another place, or free some space."
+        ) from error
+
+
+def write_cog(
+    path: str | Path,
+    array: NDArray[np.generic] | da.Array | xr.DataArray,
+    geobox: GeoBox,
+    spec: CogSpec,
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Writes an array as a Cloud-Optimised GeoTIFF; a dask array is computed and written chunk by chunk.
+
+    Args:
+        path: Where the file goes; its folder must exist.
+        array: Values as stored, (y, x) for one band, or (band, y, x).
+        geobox: Grid of the picture, with or without CRS.
+        spec: Bands, type and description.
+        overwrite: Whether a file at `path` may be replaced.
+
+    Returns:
+        Where the file is.
+
+    Raises:
+        OutputError: The file cannot be written.
+        ValueError: The array does not fit the grid or the bands.
+    """
+    values = array.data if isinstance(array, xr.DataArray) else array
+    expected = (len(spec.names), *geobox.shape.yx)
+    if values.shape not in (expected, expected[1:] if expected[0] == 1 else expected):
+        raise ValueError(f"Array of shape {values.shape} does not fit bands and grid {expected}.")
+    with CogSink(path, geobox, spec, overwrite=overwrite) as sink:
+        if isinstance(values, da.Array):
+            da.store(values, sink, lock=False)  # type: ignore[arg-type]
+        else:
+            for rows, columns in _pieces(expected[1], expected[2]):
+                sink[(*(slice(None) for _ in values.shape[:-2]), rows, columns)] = values[..., rows, columns]
+    return Path(path)
+
+
+def _pieces(height: int, width: int) -> Iterator[tuple[slice, slice]]:
+    """Gives windows that cover a picture."""
+    for row in range(0, height, PIECE):
+        for column in range(0, width, PIECE):
+            yield slice(row, min(row + PIECE, height)), slice(column, min(column + PIECE, width))
+
+
+def _temporary_beside(path: Path) -> Path:
+    """Creates an empty temporary file in the folder of `path`, so that renaming it later is atomic."""
+    try:
+        handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part.tif", dir=path.parent)
+    except OSError as error:
+        raise OutputError(
+            f"Folder '{path.parent}' cannot be written ({error.strerror}); expected an existing, writable folder. "
+            "Create it or choose another."
+        ) from error
+    os.close(handle)
+    return Path(name)
+
+
+def _remove(part: Path) -> None:
+    """Removes a temporary file and whatever GDAL wrote beside it."""
+    for file in part.parent.glob(f"{part.name}*"):
+        file.unlink(missing_ok=True)
+
+
+def _create(path: Path, geobox: GeoBox, spec: CogSpec) -> Any:
+    """Opens the temporary GeoTIFF and writes all that is not pixels."""
+    options: dict[str, Any] = {"photometric": "RGB"} if spec.rgb else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=geobox.shape.y,
+            width=geobox.shape.x,
+            count=len(spec.names),
+            dtype=spec.dtype,
+            nodata=spec.nodata,
+            crs=str(geobox.crs) if geobox.crs else None,
+            transform=geobox.transform,
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            compress="DEFLATE",
+            zlevel=1,
+            sparse_ok=True,
+            bigtiff="IF_SAFER",
+            **options,
+        )
+    _annotate(dataset, spec)
+    return dataset
+
+
+def _annotate(dataset: Any, spec: CogSpec) -> None:
+    """Writes names, units, colours and tags into an open file."""
+    dataset.descriptions = spec.names
+    if spec.unit:
+        dataset.units = [spec.unit] * len(spec.names)
+    if (spec.scale, spec.offset) != (1.0, 0.0):
+        dataset.scales = [spec.scale] * len(spec.names)
+        dataset.offsets = [spec.offset] * len(spec.names)
+    if spec.colors is not None:
+        dataset.write_colormap(1, dict(spec.colors))
+    elif spec.rgb:
+        colors: Sequence[ColorInterp] = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+        dataset.colorinterp = [*colors, *[ColorInterp.undefined] * (len(spec.names) - 3)]
+    dataset.update_tags(**spec.tags)
+
+
+def _copy_as_cog(source: Path, target: Path, spec: CogSpec) -> None:
+    """Lets GDAL lay out a GeoTIFF as a COG with overviews and statistics."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        rasterio.shutil.copy(
+            str(source),
+            str(target),
+            driver="COG",
+            blocksize=BLOCK,
+            # Every reader of GeoTIFF knows DEFLATE; ZSTD would be smaller by a few per cent and strange to many.
+            compress="DEFLATE",
+            predictor="YES",
+            overview_resampling=spec.overviews.upper(),
+            num_threads="ALL_CPUS",
+            statistics="YES",
+            bigtiff="IF_SAFER",
+        )

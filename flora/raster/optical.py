@@ -1,0 +1,218 @@
+"""Reading an optical picture of any grid as reflectance on the grid of a SAR scene, lazily."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from math import ceil
+from pathlib import Path
+from typing import Any
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from odc.geo.overlap import compute_reproject_roi
+from odc.geo.xr import xr_coords
+
+from flora.errors import InputError
+from flora.raster.file import RasterFile, describe
+from flora.raster.grid import geobox_of, require_same_grid
+from flora.raster.naming import acquisition_time, scene_name
+from flora.raster.polarisation import Layer
+from flora.raster.reflectance import absent, find_optical_bands, reflectance_scale
+from flora.raster.warp import Mean, interpolate, nearest, place
+
+# From this many picture pixels to one of the scene, their mean is taken instead of an interpolation.
+AVERAGE_FROM = 1.5
+
+# A pixel of the scene is the mean of no more than about this many picture pixels a side; the rest is passed over.
+AVERAGE_OVER = 4.0
+
+
+@dataclass(frozen=True)
+class Picture:
+    """An optical picture as reflectance, read window by window; holds no open file.
+
+    Attributes:
+        layers: Red, green, blue and perhaps near infrared.
+        divisor: Number that stands for a reflectance of 1.
+        mask: A band on the same grid that is not 0 where the picture must not be used; None without one.
+    """
+
+    layers: tuple[Layer, ...]
+    divisor: float
+    mask: Layer | None = None
+
+    def read(self, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
+        """Gives one window as reflectance, NaN where invalid.
+
+        Args:
+            rows: Start and stop, px.
+            columns: Start and stop, px.
+            shape: Height and width to thin to; None keeps every pixel.
+
+        Returns:
+            Reflectance, (C, H, W), float32.
+        """
+        read = [layer.file.read(layer.band.index, rows, columns, shape) for layer in self.layers]
+        values = np.stack([band for band, _ in read]).astype(np.float64)
+        valid = np.stack([seen for _, seen in read])
+        valid &= ~absent(values, [layer.band.dtype for layer in self.layers])
+        if self.mask is not None:
+            marked, seen = self.mask.file.read(self.mask.band.index, rows, columns, shape)
+            valid &= seen & (marked == 0)
+        return np.where(valid, values / self.divisor, np.nan).astype(np.float32)
+
+
+def open_optical(
+    paths: str | Path | Sequence[str | Path],
+    geobox: GeoBox | None = None,
+    *,
+    bands: Sequence[str] | None = None,
+    scale: float | None = None,
+    mask: str | Path | None = None,
+    crs_required: bool = True,
+    chunk: int = 1024,
+) -> xr.Dataset:
+    """Opens a true-colour or multispectral picture lazily, as reflectance on the grid asked for.
+
+    Invalid, and NaN in the result, each band for itself: no-data, NaN, pixels masked out by the file or by `mask`;
+    all bands together: whole-number pixels that are 0 in all of them, and 8-bit pixels painted white, as clouds are.
+    Neither takes part in interpolation, so that clouds do not bleed into what lies beside them.
+
+    Args:
+        paths: One file of several bands, or several on one grid.
+        geobox: Grid of the scene; None keeps the picture's own. Where the grids differ the picture is interpolated
+            bilinearly, or averaged where it is finer; values do not depend on `chunk`.
+        bands: Names of the bands in their order, such as `blue, green, red, nir`; see `find_optical_bands`.
+        scale: Number that stands for a reflectance of 1; None reads it from tags or type; see `reflectance_scale`.
+        mask: A raster on the picture's grid that is not 0 where the picture must not be used (cloud, shadow).
+        crs_required: Whether a picture without CRS is an error; without CRS it must have the scene's size.
+        chunk: Side of dask's chunks, px.
+
+    Returns:
+        Variables red, green, blue and, where there is one, nir, (y, x), float32, reflectance. Attributes: `name`,
+        `source`, `optical_scale_reason`, `band_reason`, `warp` and, where known, `time`.
+
+    Raises:
+        InputError: The picture cannot be read, or does not meet the scene; the message says what to do.
+    """
+    files = [describe(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
+    layers, band_reason = find_optical_bands(files, bands)
+    require_same_grid([layer.file for layer in layers.values()])
+    file = layers["red"].file
+    divisor, scale_reason = reflectance_scale(layers, scale)
+    picture = Picture(tuple(layers.values()), divisor, _mask_layer(mask, file))
+    own = geobox_of(file, crs_required)
+    target = own if geobox is None else geobox
+    how, block = _warp(picture, own, target, file)
+    array = _lazy(block, len(layers), target, chunk)
+    dataset = xr.Dataset(
+        {name: (("y", "x"), array[i], {"units": "reflectance"}) for i, name in enumerate(layers)},
+        coords=xr_coords(target, dims=("y", "x")),
+        attrs={
+            "name": scene_name(file.path),
+            "source": [each.path for each in files],
+            "optical_scale_reason": scale_reason,
+            "band_reason": band_reason,
+            "warp": how,
+        },
+    )
+    time = acquisition_time(files)
+    return dataset.assign_attrs(time=time) if time else dataset
+
+
+def _mask_layer(mask: str | Path | None, file: RasterFile) -> Layer | None:
+    """Opens the mask and checks that it lies on the picture's grid."""
+    if mask is None:
+        return None
+    found = describe(mask)
+    require_same_grid([file, found])
+    return Layer(found, found.bands[0])
+
+
+def _warp(picture: Picture, own: GeoBox, target: GeoBox, file: RasterFile) -> tuple[str, Any]:
+    """Chooses how the picture comes onto the target grid; gives a word for it and the function for one block."""
+    if own == target:
+        return "none", partial(_read_block, picture)
+    if own.crs is None or target.crs is None:
+        # Without a place on Earth, only pictures of one size can be laid over each other.
+        if own.crs is None and target.crs is None and own.shape == target.shape:
+            return "none", partial(_read_block, picture)
+        lacking = file.name if own.crs is None else "the scene"
+        raise InputError(
+            f"{file.name} and the scene cannot be laid over each other, as {lacking} has no CRS; expected both with "
+            "one, or both without and of one size. Assign the CRS."
+        )
+    overlap = compute_reproject_roi(own, target)
+    if any(part.stop <= part.start for part in (*overlap.roi_src, *overlap.roi_dst)):
+        raise InputError(
+            f"{file.name} does not overlap the scene; expected a picture of the same place. Check the file."
+        )
+    how = "average" if overlap.scale >= AVERAGE_FROM else "bilinear"
+    return how, partial(_warp_block, picture, own, target, float(overlap.scale))
+
+
+def _lazy(block: Any, count: int, target: GeoBox, chunk: int) -> da.Array:
+    """Gives the picture as a dask array in chunks of the target grid, (C, H, W)."""
+    height, width = target.shape.yx
+    chunks = ((count,), _lengths(height, chunk), _lengths(width, chunk))
+    empty = np.empty((0, 0, 0), np.float32)
+    array: da.Array = da.map_blocks(block, chunks=chunks, dtype=np.float32, meta=empty)  # type: ignore[no-untyped-call]
+    return array
+
+
+def _lengths(length: int, chunk: int) -> tuple[int, ...]:
+    """Gives the lengths of the chunks along one axis."""
+    return tuple(min(chunk, length - start) for start in range(0, length, chunk))
+
+
+def _span(block_info: Any) -> tuple[slice, slice]:
+    """Gives the rows and columns that dask asks a block for."""
+    _, rows, columns = block_info[None]["array-location"]
+    return slice(*rows), slice(*columns)
+
+
+def _read_block(picture: Picture, block_info: Any = None) -> NDArray[np.float32]:
+    """Reads one block of a picture that lies on the target grid already."""
+    return picture.read(*_span(block_info))
+
+
+def _warp_block(
+    picture: Picture, own: GeoBox, target: GeoBox, finer: float, block_info: Any = None
+) -> NDArray[np.float32]:
+    """Warps what one block of the target grid needs of the picture.
+
+    Args:
+        picture: The picture.
+        own: Its grid.
+        target: The scene's grid.
+        finer: Pixels of the picture to one of the scene, along one side.
+        block_info: From dask: which block.
+
+    Returns:
+        Reflectance, (C, H, W), NaN where invalid.
+    """
+    rows, columns = _span(block_info)
+    thin = max(1, int(finer / AVERAGE_OVER))
+    steps = 1 if finer < AVERAGE_FROM else ceil(finer / thin)
+    points = (np.arange(steps) + 0.5) / steps
+    placement = place(own, target, rows, columns)
+    high, wide = placement.window(own.shape.yx, thin)
+    shape = ((high.stop - high.start) // thin, (wide.stop - wide.start) // thin)
+    size = (len(picture.layers), rows.stop - rows.start, columns.stop - columns.start)
+    if min(shape) <= 0:
+        return np.full(size, np.nan, np.float32)
+    pixels = picture.read(high, wide, shape if thin > 1 else None)
+    mean = Mean(size)
+    for y in points:
+        for x in points:
+            row, column = placement.at(float(y), float(x))
+            at = (row - high.start) / thin, (column - wide.start) / thin
+            if steps == 1:
+                return interpolate(pixels, at)
+            mean.add(nearest(pixels, at))
+    return mean.result()

@@ -1,0 +1,158 @@
+"""Which bands of an optical file are red, green, blue and near infrared, and how its numbers become reflectance."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from flora.bands import OPTICAL_BANDS, RGB_BANDS, SENTINEL2_L1C, SENTINEL2_NAMES, sentinel2_index
+from flora.errors import InputError
+from flora.raster.file import RasterFile
+from flora.raster.polarisation import Layer
+from flora.raster.sampled import sample_of
+
+# Number that stands for a reflectance of 1. Sentinel-2 products multiply by 10000; true-colour pictures in 8 bits are
+# brightened by 3.5, as Copernicus browsers do.
+DN_16_BIT: Final = 10000.0
+DN_8_BIT: Final = 3.5 * 255
+
+# Floating-point values with a median above this are Sentinel-2's numbers, not reflectance.
+LARGEST_REFLECTANCE_MEDIAN: Final = 2.0
+
+# Clouds are often painted white in 8-bit pictures; JPEG leaves the white a little below 255.
+PAINTED_WHITE: Final = 250
+
+SCALE_TAGS: Final = ("scale", "units", "unit", "reflectance_scale")
+FACTORS: Final = re.compile(r"[x×*]\s*(\d+(?:\.\d+)?)")
+
+
+def find_optical_bands(
+    files: Sequence[RasterFile], bands: Sequence[str] | None = None
+) -> tuple[dict[str, Layer], str]:
+    """Finds red, green, blue and, where there is one, near infrared.
+
+    In this order: `bands` where given; the band's description or a one-band file's name (`B4`, `B04`, `red`); the
+    colour interpretation; the count: 3 are red, green, blue; 4 also near infrared; 12 or 13 are Sentinel-2's order.
+
+    Args:
+        files: One file of several bands, or one file a band.
+        bands: Names of the files' bands in their order, such as `blue, green, red, nir`; other names are passed over.
+
+    Returns:
+        The bands by name, in the order of `OPTICAL_BANDS`, and a sentence that says how they were found.
+
+    Raises:
+        InputError: Red, green or blue is missing, or two bands have one name.
+    """
+    layers = [Layer(file, band) for file in files for band in file.bands]
+    if bands:
+        names, how = [name.strip().lower() for name in bands], "as given by --bands"
+    elif any(named := [_name(layer) for layer in layers]):
+        names, how = named, "by name"
+    elif {layer.band.color for layer in layers} >= set(RGB_BANDS):
+        names, how = [layer.band.color for layer in layers], "by the file's colours"
+        names = [*names[:3], "nir"] if len(names) == 4 and names[:3] == list(RGB_BANDS) else names
+    else:
+        names, how = _by_count(layers), f"by convention for {len(layers)} bands that are not named"
+    pairs = list(zip(layers, names, strict=False))
+    found: dict[str, Layer] = {
+        wanted: layer for wanted in OPTICAL_BANDS for layer, name in pairs if name == wanted
+    }
+    if not all(name in found and names.count(name) == 1 for name in RGB_BANDS):
+        listing = ", ".join(layer.band.description or layer.band.color for layer in layers[:8])
+        raise InputError(
+            f"{files[0].name} ({listing}) does not say which band is red, green and blue; FLoRA needs each once. Name "
+            "the bands in their order, such as red,green,blue,nir."
+        )
+    return found, f"{', '.join(found)} of {files[0].name}, {how}."
+
+
+def reflectance_scale(layers: dict[str, Layer], scale: float | None = None) -> tuple[float, str]:
+    """Settles by what the bands' numbers are divided.
+
+    Args:
+        layers: The bands.
+        scale: The number that stands for a reflectance of 1, as the user says; None to find out.
+
+    Returns:
+        The divisor, and a sentence that says why.
+
+    Raises:
+        InputError: `scale` is not positive.
+    """
+    if scale is not None:
+        if scale <= 0:
+            raise InputError(
+                f"Optical scale {scale:g} is not positive; expected the number that stands for reflectance 1. "
+                "Correct it."
+            )
+        return scale, f"Divided by {scale:g}: as given."
+    layer = next(iter(layers.values()))
+    if (layer.band.scale, layer.band.offset) != (1.0, 0.0):
+        return 1.0, "Reflectance by the file's own scale and offset."
+    for tags in (dict(layer.band.tags), dict(layer.file.tags)):
+        for text in (tags[key] for key in SCALE_TAGS if "reflectance" in tags.get(key, "").lower()):
+            divisor = float(np.prod([float(number) for number in FACTORS.findall(text.split(";")[0])]))
+            return divisor, f"Divided by {divisor:g}: the file says '{text}'."
+    dtype = np.dtype(layer.band.dtype)
+    if dtype == np.uint8:
+        return DN_8_BIT, f"Divided by {DN_8_BIT:g}: 8-bit true colour, taken as 255 x 3.5 x reflectance."
+    if np.issubdtype(dtype, np.integer):
+        return (
+            DN_16_BIT,
+            f"Divided by {DN_16_BIT:g}: whole numbers of {dtype.itemsize * 8} bits, as in Sentinel-2.",
+        )
+    sample = sample_of(layer)
+    if sample.size and float(np.median(sample)) > LARGEST_REFLECTANCE_MEDIAN:
+        return DN_16_BIT, f"Divided by {DN_16_BIT:g}: a median of {np.median(sample):.4g} is no reflectance."
+    return 1.0, "Taken as reflectance: floating-point values of that size."
+
+
+def absent(values: NDArray[np.float64], dtypes: Sequence[str]) -> NDArray[np.bool_]:
+    """Finds pixels that a picture fills without having seen the ground.
+
+    Args:
+        values: Stored values of all bands used, red, green, blue first, (C, H, W).
+        dtypes: Stored type of each band.
+
+    Returns:
+        True where whole-number bands are all 0, or where 8-bit red, green and blue are painted white, (H, W).
+    """
+    whole = all(np.issubdtype(np.dtype(dtype), np.integer) for dtype in dtypes)
+    out = np.all(values == 0, axis=0) if whole else np.zeros(values.shape[1:], bool)
+    if set(dtypes) == {"uint8"}:
+        out |= np.all(values[: len(RGB_BANDS)] >= PAINTED_WHITE, axis=0)
+    return np.asarray(out, bool)
+
+
+def _name(layer: Layer) -> str:
+    """Gives red, green, blue or nir from a description, or from a one-band file's name; else nothing."""
+    single = len(layer.file.bands) == 1
+    texts = (layer.band.description, layer.file.name.rsplit(".", 1)[0] if single else "")
+    codes = {code: name for name, code in SENTINEL2_NAMES.items() if name in OPTICAL_BANDS}
+    for text in texts:
+        words = [word for word in re.split(r"[^a-z0-9]+", text.lower()) if word]
+        if "edge" in words:
+            return ""
+        for word in words:
+            code = re.sub(r"^b0?", "B", word)
+            name = word if word in OPTICAL_BANDS else codes.get(code, "")
+            if name:
+                return name
+    return ""
+
+
+def _by_count(layers: list[Layer]) -> list[str]:
+    """Names bands of a file that says nothing, by how many there are."""
+    count = len(layers)
+    if count in (3, 4):
+        return list(OPTICAL_BANDS[:count])
+    # L2A has L1C's order without B10, which stands after all that are used here.
+    if count in (len(SENTINEL2_L1C) - 1, len(SENTINEL2_L1C)):
+        positions = {sentinel2_index(name): name for name in OPTICAL_BANDS}
+        return [positions.get(i, "") for i in range(count)]
+    return [""] * count
