@@ -26,7 +26,10 @@ def pyproject() -> dict[str, Any]:
 
 def verbs(command: Any, words: str = "flora") -> Iterator[tuple[str, list[str]]]:
     """Every verb with its arguments and options, options of the verb itself only."""
-    yield words, sorted(name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts))
+    yield (
+        words,
+        sorted(name for parameter in command.params for name in (*parameter.opts, *parameter.secondary_opts)),
+    )
     for name, below in sorted(getattr(command, "commands", {}).items()):
         yield from verbs(below, f"{words} {name}")
 
@@ -54,7 +57,9 @@ def test_every_public_name_exists() -> None:
 def loaded_by(statement: str) -> set[str]:
     """Names of the packages that a statement loads in a fresh interpreter."""
     program = f"{statement}\nimport sys\nprint(' '.join({{name.split('.')[0] for name in sys.modules}}))"
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT)
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=120, cwd=ROOT
+    )
     assert done.returncode == 0, done.stderr
     return set(done.stdout.split())
 
@@ -65,7 +70,10 @@ def loaded_by(statement: str) -> set[str]:
         ("import flora", {"numpy", "torch", "rasterio", "xarray", "typer"}),
         ("import flora.data", {"torch", "rasterio", "xarray", "dask"}),
         ("import flora.raster", {"torch", "lightning"}),
-        ("import flora.model, flora.losses, flora.checkpoint", {"rasterio", "rioxarray", "xarray", "odc", "dask"}),
+        (
+            "import flora.model, flora.losses, flora.checkpoint",
+            {"rasterio", "rioxarray", "xarray", "odc", "dask"},
+        ),
         ("import flora.train, flora.data.loader", {"rasterio", "rioxarray", "xarray", "odc", "dask"}),
     ],
 )
@@ -90,7 +98,9 @@ def test_no_forbidden_dependency() -> None:
     """torchvision on PyPI follows a CUDA torch and breaks a CPU one; these bring it in."""
     project = pyproject()["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    names = {requirement.split(">")[0].split("[")[0].strip() for required in lists for requirement in required}
+    names = {
+        requirement.split(">")[0].split("[")[0].strip() for required in lists for requirement in required
+    }
     assert names & {"torchvision", "timm", "segmentation-models-pytorch", "lpips", "torchgeo"} == set()
 
 
