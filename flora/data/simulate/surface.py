@@ -1,0 +1,132 @@
+"""What the sensors see on each date: land cover with the water of that date laid over it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from flora.data.simulate.cover import Cover, Kind, Kinds, Mask
+from flora.data.simulate.noise import Field, Grid, enlarge, fractal, ramp, smooth, stir
+from flora.data.simulate.place import Place
+from flora.data.simulate.terrain import STEP, Ground
+
+
+@dataclass(frozen=True, slots=True)
+class Surface:
+    """The surface on one date; arrays are (H, W).
+
+    Attributes:
+        land: `Kind` as if dry.
+        seen: `Kind` with open water and flooded vegetation in it.
+        luck: Standard normal number of each field or patch.
+        wet: How much of the picture is water, 0 to 1.
+        turbidity: Sediment in the water, 0 clear to 1 brown.
+        rough: Roughness of the water by wind and flow, 0 to about 1.
+        wetness: Rise of soil backscatter, dB.
+    """
+
+    land: Kinds
+    seen: Kinds
+    luck: Field
+    wet: Field
+    turbidity: Field
+    rough: Field
+    wetness: float
+
+
+@dataclass(frozen=True, slots=True)
+class Waters:
+    """Where water is; arrays are (H, W).
+
+    Attributes:
+        permanent: Water on both dates.
+        flood: Open flood water.
+        drowned: Flooded vegetation.
+        ambiguous: Buildings and closed forest that stand in the flood: what is seen at 10 m is not the water.
+    """
+
+    permanent: Mask
+    flood: Mask
+    drowned: Mask
+    ambiguous: Mask
+
+    @property
+    def water(self) -> Mask:
+        """All water on the date of the flood."""
+        return self.permanent | self.flood | self.drowned
+
+
+# Depth of water over which a plant still stands, m; 0 where nothing stands.
+STANDING_M = {Kind.FOREST: 9.0, Kind.MARSH: 0.9, Kind.MATURE: 0.7, Kind.GRASS: 0.15, Kind.YOUNG: 0.1, Kind.STUBBLE: 0.1}
+
+
+def find_water(ground: Ground, cover: Cover) -> tuple[Waters, Field]:
+    """Fills rivers and lakes, and on the date of the flood all that lies below its level.
+
+    Args:
+        ground: Shores and flood depth.
+        cover: Plants, roads and buildings.
+
+    Returns:
+        The waters, and the depth of the flood, m, negative where dry.
+    """
+    permanent = (ground.river < -np.clip(ground.bar, 0, None)) | (ground.stream < 0) | (ground.lake > 0)
+    permanent &= ~cover.bridge
+    depth = ground.depth - cover.dike
+    reached = (depth > 0) & ~permanent & ~cover.bridge
+    built = reached & (cover.kind == Kind.BUILDING)
+    standing = np.zeros(len(Kind), np.float32)
+    for kind, height in STANDING_M.items():
+        standing[kind] = height
+    drowned = reached & (depth < standing[cover.kind])
+    ambiguous = built | (drowned & (cover.kind == Kind.FOREST))
+    return Waters(permanent, reached & ~drowned & ~built, drowned, ambiguous), depth
+
+
+def lay_surfaces(grid: Grid, place: Place, ground: Ground, cover: Cover) -> tuple[Surface, Surface, Waters]:
+    """Lays the waters of both dates over the land.
+
+    Args:
+        grid: Full resolution.
+        place: Wind, sediment and moisture.
+        ground: Its ground.
+        cover: Its land cover.
+
+    Returns:
+        Surface on the date of the flood, surface on the earlier date, and the waters.
+    """
+    waters, depth = find_water(ground, cover)
+    coarse, seed = grid.coarse(STEP), place.seed
+    gusts = [0.8 + 0.4 * smooth(stir(seed, 111 + i), coarse, 170) + 0.2 * smooth(stir(seed, 113 + i), coarse, 33) for i in range(2)]
+    silt = 0.85 + 0.15 * enlarge(fractal(stir(seed, 115), coarse, 240, 4, 0.6), STEP)
+    seen = cover.kind.copy()
+    seen[waters.flood | waters.permanent] = Kind.WATER
+    seen[waters.drowned] = Kind.DROWNED_PLANTS
+    seen[waters.drowned & (cover.kind == Kind.FOREST)] = Kind.DROWNED_FOREST
+    wet = (1 - np.exp(-5 * np.clip(depth, 0, 2))) * waters.flood
+    wet = np.maximum(wet, 0.35 * waters.drowned + 0.2 * (seen == Kind.DROWNED_PLANTS))
+    wet = np.maximum(wet, waters.permanent, dtype=np.float32)
+    running = np.maximum(ramp(ground.depth, -2.0, 0.8), (ground.river < 0) | (ground.stream < 0))
+    after = Surface(
+        land=cover.kind,
+        seen=seen,
+        luck=cover.luck,
+        wet=wet,
+        turbidity=silt * (place.turbidity * running + 0.12),
+        rough=np.clip(place.wind * enlarge(gusts[0], STEP) + 0.2 * (ground.depth > 0), 0, 1.2),
+        wetness=place.wetness,
+    )
+    calm = cover.kind_before.copy()
+    calm[waters.permanent] = Kind.WATER
+    river = (ground.river < 0) | (ground.stream < 0)
+    before = Surface(
+        land=cover.kind_before,
+        seen=calm,
+        luck=cover.luck_before,
+        wet=waters.permanent.astype(np.float32),
+        turbidity=silt * (0.35 * place.turbidity * river + 0.08),
+        rough=np.clip(place.wind_before * enlarge(gusts[1], STEP), 0, 1.2),
+        wetness=0.0,
+    )
+    return after, before, waters
