@@ -65,7 +65,9 @@ class BioMassters(ChipDataset):
         prior, prior_valid = self._prior(record)
         water = water_valid = None
         if record.event in LAKES:
-            green, nir, swir = (bands[name].astype(np.float32) / np.float32(10000) for name in ("green", "nir", "swir"))
+            green, nir, swir = (
+                bands[name].astype(np.float32) / np.float32(10000) for name in ("green", "nir", "swir")
+            )
             water, water_valid = index_water(green, nir, swir, clear)
         return Chip(
             sar=sar,

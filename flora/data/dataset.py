@@ -90,6 +90,8 @@ class ChipDataset(ABC):
         has_optical: Chips carry (or may carry) optical layers.
         has_water: Chips carry (or may carry) water labels.
         official_split: The split is the publisher's own; neighbours across it are reported, not refused.
+        aligned: All rasters of a chip lie on one grid.
+        label_codes: Values that a label file may hold.
     """
 
     name: ClassVar[str]
@@ -99,6 +101,8 @@ class ChipDataset(ABC):
     has_optical: ClassVar[bool] = False
     has_water: ClassVar[bool] = False
     official_split: ClassVar[bool] = False
+    aligned: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, root: Path | str, split: Split = "train") -> None:
         """Lists the chips of one split; opens no raster.
@@ -137,6 +141,14 @@ class ChipDataset(ABC):
             Layer name to array (H, W); empty where there is none.
         """
         return {}
+
+    def read_label(self, record: Record) -> NDArray[np.integer] | None:
+        """Reads the label as its file has it, before codes become water; None without a label file, (H, W)."""
+        return None
+
+    def remarks(self) -> list[str]:
+        """Says what a reader of a check should know of this folder, such as how much of the whole is here."""
+        return []
 
     def __len__(self) -> int:
         return len(self.records)

@@ -32,7 +32,9 @@ AREA: Final = re.compile(
     re.IGNORECASE,
 )
 # Names of layers that some files carry before the name of their area.
-PREFIXES: Final = re.compile(r"^(?:(?:vv|vh|mask|dem|slope|sar|s1|s2|optical|water|index)[_ ])+", re.IGNORECASE)
+PREFIXES: Final = re.compile(
+    r"^(?:(?:vv|vh|mask|dem|slope|sar|s1|s2|optical|water|index)[_ ])+", re.IGNORECASE
+)
 
 WINDOW: Final = 256
 SAR_PIXEL_M: Final = 10.0
@@ -64,6 +66,8 @@ class DeepFlood(ChipDataset):
     size: ClassVar[tuple[int, int] | None] = (WINDOW, WINDOW)
     has_optical: ClassVar[bool] = True
     has_water: ClassVar[bool] = True
+    aligned: ClassVar[bool] = False
+    label_codes: ClassVar[tuple[int, ...]] = (*FLOODED, *DRY, NO_CODE)
 
     def _index(self) -> list[Record]:
         areas: dict[str, dict[str, Path]] = {}
@@ -117,9 +121,13 @@ class DeepFlood(ChipDataset):
         """Reads `inundated_vegetation`, the share of each pixel, (H, W), without the padding of an edge window."""
         return {"inundated_vegetation": self._shares(self.records[index])[2]}
 
+    def read_label(self, record: Record) -> NDArray[np.uint8]:
+        """Reads the mask's codes, 5 x 5 samples in each radar pixel."""
+        return mask_on_grid(record)
+
     def _shares(self, record: Record) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
         """Gives the shares of each 10 m pixel that are flooded, labelled, and inundated vegetation, (H, W)."""
-        codes = mask_on_grid(record)
+        codes = self.read_label(record)
         groups = (FLOODED, FLOODED + DRY, (INUNDATED_VEGETATION,))
         flooded, labelled, vegetation = (_block_mean(np.isin(codes, group)) for group in groups)
         return flooded, labelled, vegetation
@@ -183,8 +191,17 @@ def mask_on_grid(record: Record) -> NDArray[np.uint8]:
         transform = radar.window_transform(Window(col, row, width, height))
         transform *= transform.scale(1 / SAMPLES)
         declared = mask.nodata if mask.nodata is not None and mask.nodata not in FLOODED + DRY else NO_CODE
-        options: dict[str, Any] = {"src_nodata": declared, "nodata": NO_CODE, "resampling": Resampling.nearest}
-        grid = {"crs": radar.crs, "transform": transform, "width": width * SAMPLES, "height": height * SAMPLES}
+        options: dict[str, Any] = {
+            "src_nodata": declared,
+            "nodata": NO_CODE,
+            "resampling": Resampling.nearest,
+        }
+        grid = {
+            "crs": radar.crs,
+            "transform": transform,
+            "width": width * SAMPLES,
+            "height": height * SAMPLES,
+        }
         with WarpedVRT(mask, **grid, **options) as warped:
             codes: NDArray[np.uint8] = warped.read(1)
     return codes
@@ -200,7 +217,11 @@ def _windows(area: str, files: dict[str, Path], splits: dict[str, str]) -> list[
         shape = radar.shape
         grid = f"deepflood_{place}_{radar.crs}"
         boxes = [
-            ((row, col), radar.xy(row, col, offset="ul"), radar.xy(_last(row, shape[0]), _last(col, shape[1])))
+            (
+                (row, col),
+                radar.xy(row, col, offset="ul"),
+                radar.xy(_last(row, shape[0]), _last(col, shape[1])),
+            )
             for row in range(0, shape[0], WINDOW)
             for col in range(0, shape[1], WINDOW)
         ]

@@ -31,10 +31,13 @@ class DeepFloodTiles(ChipDataset):
     """
 
     name: ClassVar[str] = "deepflood_tiles"
-    layout: ClassVar[tuple[str, ...]] = tuple(f"Tiles/{part}" for part in ("Optical", "Mask", "SAR VV", "SAR VH"))
+    layout: ClassVar[tuple[str, ...]] = tuple(
+        f"Tiles/{part}" for part in ("Optical", "Mask", "SAR VV", "SAR VH")
+    )
     size: ClassVar[tuple[int, int] | None] = (TILE, TILE)
     has_optical: ClassVar[bool] = True
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (*FLOODED, *DRY)
     parts: ClassVar[dict[str, str]] = {"optical": "Optical", "water": "Mask", "vv": "SAR VV", "vh": "SAR VH"}
 
     def _index(self) -> list[Record]:
@@ -54,14 +57,16 @@ class DeepFloodTiles(ChipDataset):
             )
         place, event = place_and_event(area)
         skip = f"missing {', '.join(missing)}" if missing else ""
-        return Record(name.removesuffix(".tif"), event, f"deepflood_{place}", split_of(place, splits), files, skip=skip)
+        return Record(
+            name.removesuffix(".tif"), event, f"deepflood_{place}", split_of(place, splits), files, skip=skip
+        )
 
     def _read(self, record: Record) -> Chip:
         stored = {band: read_bands(record.files[band.lower()], 1)[0] for band in SAR_BANDS}
         grey = all(values.dtype == np.uint8 for values in stored.values())
         sar, sar_valid = sar_layer({band: _backscatter(values, band) for band, values in stored.items()})
         optical, optical_valid = display_layer(np.moveaxis(read_bands(record.files["optical"], 3), 0, -1))
-        water, water_valid = water_layer(read_bands(record.files["water"], 1)[0], FLOODED, DRY)
+        water, water_valid = water_layer(self.read_label(record), FLOODED, DRY)
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
@@ -77,6 +82,11 @@ class DeepFloodTiles(ChipDataset):
             water=water,
             water_valid=water_valid,
         )
+
+    def read_label(self, record: Record) -> NDArray[np.integer]:
+        """Reads the mask's codes."""
+        label: NDArray[np.uint8] = read_bands(record.files["water"], 1)[0]
+        return label
 
 
 def _backscatter(stored: NDArray[Any], band: str) -> NDArray[np.float32]:

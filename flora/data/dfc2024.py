@@ -36,6 +36,7 @@ class DFC2024(ChipDataset):
     layout: ClassVar[tuple[str, ...]] = ("images", "labels")
     size: ClassVar[tuple[int, int] | None] = (512, 512)
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (0, 1)
 
     def _index(self) -> list[Record]:
         images = {path.stem for path in (self.root / "images").glob("*.tif")}
@@ -52,9 +53,13 @@ class DFC2024(ChipDataset):
     def _read(self, record: Record) -> Chip:
         vv, vh = decibel(read_bands(record.files["sar"], 2).astype(np.float64) / 10000)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
-        water, water_valid = water_layer(read_picture(record.files["water"]))
+        water, water_valid = water_layer(self.read_label(record))
         meta = self._meta(record, water_label="strong")
         return Chip(sar=sar, sar_valid=sar_valid, meta=meta, water=water, water_valid=water_valid)
+
+    def read_label(self, record: Record) -> NDArray[np.integer]:
+        """Reads the label's codes."""
+        return read_picture(record.files["water"])
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads elevation (m, two sources), land cover and water occurrence (%), each (H, W) int16."""

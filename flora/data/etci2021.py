@@ -43,6 +43,7 @@ class ETCI2021(ChipDataset):
     layout: ClassVar[tuple[str, ...]] = ("*/tiles/vv", "*/tiles/vh")
     size: ClassVar[tuple[int, int] | None] = (TILE, TILE)
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (0, 1, 255)
 
     def _index(self) -> list[Record]:
         table = self.root / "tiles.csv"
@@ -83,10 +84,10 @@ class ETCI2021(ChipDataset):
         sar, sar_valid = sar_layer(
             {"VV": pseudo_decibel(vv, "VV"), "VH": pseudo_decibel(vh, "VH")}, ~outside_swath(vv, vh)
         )
-        if "water" in record.files:
-            water, water_valid = water_layer(read_picture(record.files["water"]), water=(1, 255))
-        else:
-            water, water_valid = np.zeros(vv.shape, np.uint8), np.ones(vv.shape, np.bool_)
+        label = self.read_label(record)
+        water, water_valid = water_layer(
+            np.zeros(vv.shape, np.uint8) if label is None else label, water=(1, 255)
+        )
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
@@ -94,6 +95,10 @@ class ETCI2021(ChipDataset):
             water=water,
             water_valid=water_valid & sar_valid.all(axis=0),
         )
+
+    def read_label(self, record: Record) -> NDArray[np.integer] | None:
+        """Reads `flood_label` as stored; None for tiles of dry dates."""
+        return read_picture(record.files["water"]) if "water" in record.files else None
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads the coarse permanent-water polygons, `reference_water` 0/1, where the tile has them."""

@@ -50,6 +50,7 @@ class Guaiba(ChipDataset):
     size: ClassVar[tuple[int, int] | None] = (WINDOW, WINDOW)
     has_optical: ClassVar[bool] = True
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (0, 1, 255)
 
     def _index(self) -> list[Record]:
         return [
@@ -80,8 +81,7 @@ class Guaiba(ChipDataset):
         window = record.window
         vv, vh = read_bands(record.files["sar"], 2, window)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
-        label = read_bands(record.files["water"], 1, window)[0]
-        water, water_valid = water_layer(label)
+        water, water_valid = water_layer(self.read_label(record))
         optical, optical_valid = self._optical(record, "optical")
         prior, prior_valid = self._optical(record, "prior") if "prior" in record.files else (None, None)
         chip = Chip(
@@ -96,6 +96,11 @@ class Guaiba(ChipDataset):
             water_valid=water_valid,
         )
         return pad_chip(chip, WINDOW, WINDOW)
+
+    def read_label(self, record: Record) -> NDArray[np.integer]:
+        """Reads the weak label's codes within the record's window."""
+        label: NDArray[np.uint8] = read_bands(record.files["water"], 1, record.window)[0]
+        return label
 
     def _optical(self, record: Record, layer: str) -> tuple[NDArray[np.float32], Bool]:
         """Reads a picture with a margin, so that a cloud beyond the window's edge still casts its rim."""

@@ -43,7 +43,8 @@ def sar_layer(
         Values (2, H, W) in dB, 0 where invalid, and their validity (2, H, W).
     """
     measured = {
-        name: np.where((band >= DB_RANGE[0]) & (band <= DB_RANGE[1]), band, np.nan) for name, band in bands.items()
+        name: np.where((band >= DB_RANGE[0]) & (band <= DB_RANGE[1]), band, np.nan)
+        for name, band in bands.items()
     }
     present = None if not zero_absent else np.any([band != 0 for band in bands.values()], axis=0)
     if present is not None:
@@ -64,7 +65,9 @@ def optical_layer(bands: Mapping[str, NDArray[np.floating]], valid: Bool | None 
     return _stack(bands, OPTICAL_BANDS, valid)
 
 
-def _stack(bands: Mapping[str, NDArray[np.floating]], order: tuple[str, ...], valid: Bool | None) -> tuple[Float, Bool]:
+def _stack(
+    bands: Mapping[str, NDArray[np.floating]], order: tuple[str, ...], valid: Bool | None
+) -> tuple[Float, Bool]:
     shape = next(iter(bands.values())).shape
     layer = np.full((len(order), *shape), np.nan, np.float32)
     for position, name in enumerate(order):
@@ -128,7 +131,9 @@ def display_layer(rgb: Byte, valid: Bool | None = None) -> tuple[Float, Bool]:
         valid: Further condition for validity, (H, W).
     """
     known = (rgb.max(axis=-1) > 0) & (rgb.min(axis=-1) < PAINTED_WHITE)
-    planes = {name: _scaled(rgb[..., plane], 255 * DISPLAY_GAIN) for plane, name in enumerate(OPTICAL_BANDS[:3])}
+    planes = {
+        name: _scaled(rgb[..., plane], 255 * DISPLAY_GAIN) for plane, name in enumerate(OPTICAL_BANDS[:3])
+    }
     return optical_layer(planes, known if valid is None else known & valid)
 
 
@@ -137,7 +142,9 @@ def _scaled(numbers: Numbers, divisor: float) -> Float:
     return (numbers.astype(np.float64) / divisor).astype(np.float32)
 
 
-def water_layer(label: Numbers, water: tuple[int, ...] = (1,), land: tuple[int, ...] = (0,)) -> tuple[Byte, Bool]:
+def water_layer(
+    label: Numbers, water: tuple[int, ...] = (1,), land: tuple[int, ...] = (0,)
+) -> tuple[Byte, Bool]:
     """Turns label codes into water 0/1 and validity; any code that is neither water nor land is invalid.
 
     Args:

@@ -48,6 +48,7 @@ class Ombria(ChipDataset):
     size: ClassVar[tuple[int, int] | None] = (256, 256)
     sar_bands: ClassVar[tuple[str, ...]] = ("VV",)
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (0, 255)
 
     def _index(self) -> list[Record]:
         with (self.root / "scene_clusters.csv").open(newline="") as lines:
@@ -89,7 +90,7 @@ class Ombria(ChipDataset):
             water, dry = false_colour_water(picture["before"], radar_dark(grey["before"]))
             valid = water | dry
         else:
-            water, valid = after_water(_grey(record.files["mask"]) > 127, grey, picture)
+            water, valid = after_water(self.read_label(record) > 127, grey, picture)
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
@@ -100,11 +101,15 @@ class Ombria(ChipDataset):
             water_valid=valid & present,
         )
 
+    def read_label(self, record: Record) -> Byte:
+        """Reads the mask of new flood as stored."""
+        return _grey(record.files["mask"])
+
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads the mask of new flood, `new_flood` 0/1, and the false-colour pictures, (H, W, 3) 8 bits."""
         files = self.records[index].files
         pictures = {f"false_colour_{date}": read_picture(files[f"S2_{date}"]) for date in DATES}
-        return {"new_flood": (_grey(files["mask"]) > 127).astype(np.uint8), **pictures}
+        return {"new_flood": (self.read_label(self.records[index]) > 127).astype(np.uint8), **pictures}
 
 
 def false_colour_water(picture: Byte, dark: Bool) -> tuple[Bool, Bool]:

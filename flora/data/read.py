@@ -33,7 +33,9 @@ def opened(path: Path) -> Iterator[Any]:
                 yield source
         except RasterioIOError as error:
             found = "cannot be read as a raster" if path.exists() else "does not exist"
-            raise DataError(f"'{path}' {found}; expected a GeoTIFF. Fetch the file again. ({error})") from error
+            raise DataError(
+                f"'{path}' {found}; expected a GeoTIFF. Fetch the file again. ({error})"
+            ) from error
 
 
 def read_bands(path: Path, count: int, window: Window | None = None) -> NDArray[Any]:

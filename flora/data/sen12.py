@@ -35,7 +35,9 @@ class Sen12(ChipDataset):
         if table.is_file():
             with table.open(newline="") as lines:
                 rows = list(csv.DictReader(lines))
-            return [_record(self.root / row["kind"], row["sar"], row["optical"], row["group"]) for row in rows]
+            return [
+                _record(self.root / row["kind"], row["sar"], row["optical"], row["group"]) for row in rows
+            ]
         paths = sorted(self.root.glob("*/s1_*/*_s1_*.png"))
         return [_published(path) for path in paths]
 

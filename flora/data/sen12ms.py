@@ -74,11 +74,16 @@ class SEN12MS(ChipDataset):
     val_scenes: ClassVar[dict[str, tuple[int, ...]]] = VALIDATION
 
     def _index(self) -> list[Record]:
-        patches = {_patch(path) for kind in ("s1", "s2") for path in self.root.glob(f"ROIs*/{kind}_[0-9]*/*.tif")}
+        patches = {
+            _patch(path) for kind in ("s1", "s2") for path in self.root.glob(f"ROIs*/{kind}_[0-9]*/*.tif")
+        }
         return [self._record(*patch) for patch in sorted(patches)]
 
     def _record(self, season: str, scene: int, number: int) -> Record:
-        files = {"sar": self._path(season, "s1", scene, number), "optical": self._path(season, "s2", scene, number)}
+        files = {
+            "sar": self._path(season, "s1", scene, number),
+            "optical": self._path(season, "s2", scene, number),
+        }
         missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
         cloudy = self._path(season, "s2_cloudy", scene, number)
         if cloudy.exists():
@@ -131,7 +136,9 @@ class SEN12MS(ChipDataset):
         path = self._path(season, "lc", scene, number)
         if not path.exists():
             return {}
-        return dict(zip(("igbp", "lccs_cover", "lccs_use", "lccs_hydrology"), read_bands(path, 4), strict=True))
+        return dict(
+            zip(("igbp", "lccs_cover", "lccs_use", "lccs_hydrology"), read_bands(path, 4), strict=True)
+        )
 
 
 class SEN12MSCR(SEN12MS):

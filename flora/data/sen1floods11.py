@@ -51,11 +51,14 @@ class Sen1Floods11(ChipDataset):
     size: ClassVar[tuple[int, int] | None] = (512, 512)
     has_optical: ClassVar[bool] = True
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (-1, 0, 1)
     official_split: ClassVar[bool] = True
 
     def listed(self) -> dict[str, list[str]]:
         """Gives the chips of each official list, present or not."""
-        return {name: _listed(self.root / SPLITS_FOLDER / f"flood_{name}_data.csv") for name in OFFICIAL_LISTS}
+        return {
+            name: _listed(self.root / SPLITS_FOLDER / f"flood_{name}_data.csv") for name in OFFICIAL_LISTS
+        }
 
     def _index(self) -> list[Record]:
         named = [(chip, OFFICIAL_LISTS[part]) for part, chips in self.listed().items() for chip in chips]
@@ -74,8 +77,17 @@ class Sen1Floods11(ChipDataset):
         skip = f"missing {', '.join(missing)}" if missing else UNUSABLE.get(chip, "")
         return Record(chip, event, f"{event}_{chip}", split, files, skip=skip)
 
+    def remarks(self) -> list[str]:
+        """Says how many of the listed chips are here."""
+        listed = sum(len(chips) for chips in self.listed().values())
+        return [f"{len(self.records) + len(self.skipped)} of {listed} listed chips are here"]
+
+    def read_label(self, record: Record) -> NDArray[np.integer]:
+        """Reads the hand label's codes."""
+        return _label(record.files["water"])
+
     def _read(self, record: Record) -> Chip:
-        return _read_chip(self, record, water_label="strong")
+        return _read_chip(self, record, self.read_label(record), "strong")
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads `reference_water` (permanent water of JRC, 0/1) where the chip has it."""
@@ -99,6 +111,7 @@ class Sen1Floods11Weak(ChipDataset):
     size: ClassVar[tuple[int, int] | None] = (512, 512)
     has_optical: ClassVar[bool] = True
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (-1, 0, 1)
 
     def _index(self) -> list[Record]:
         sources = sorted((self.root / EVENTS_FOLDER / "WeaklyLabeled" / "S1Weak").glob("*_S1Weak.tif"))
@@ -115,11 +128,14 @@ class Sen1Floods11Weak(ChipDataset):
         skip = "" if {"index", "otsu"} & set(files) else f"missing '{paths['index'].name}'"
         return Record(chip, event, f"{event}_{chip}", "train", files, skip=skip)
 
+    def read_label(self, record: Record) -> NDArray[np.integer]:
+        """Reads the codes of the index label, or, without one, of the label by threshold."""
+        return _label(record.files["index" if "index" in record.files else "otsu"])
+
     def _read(self, record: Record) -> Chip:
-        label: Path = record.files.get("index", record.files.get("otsu", Path()))
-        kind = "index" if "index" in record.files else "weak"
-        files = {**record.files, "water": label}
-        return _read_chip(self, Record(record.chip, record.event, record.group, "train", files), water_label=kind)
+        return _read_chip(
+            self, record, self.read_label(record), "index" if "index" in record.files else "weak"
+        )
 
 
 def event_of(chip: str) -> str:
@@ -133,10 +149,15 @@ def _listed(path: Path) -> list[str]:
         return [row[0].removesuffix("_S1Hand.tif") for row in csv.reader(lines) if row]
 
 
-def _read_chip(dataset: ChipDataset, record: Record, water_label: str) -> Chip:
+def _label(path: Path) -> NDArray[np.integer]:
+    label: NDArray[np.int16] = read_bands(path, 1)[0]
+    return label
+
+
+def _read_chip(dataset: ChipDataset, record: Record, label: NDArray[np.integer], water_label: str) -> Chip:
     vv, vh = read_bands(record.files["sar"], 2)
     sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
-    water, water_valid = water_layer(read_bands(record.files["water"], 1)[0])
+    water, water_valid = water_layer(label)
     optical = optical_valid = None
     if "optical" in record.files:
         numbers = read_bands(record.files["optical"], COUNT)

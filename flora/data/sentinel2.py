@@ -57,7 +57,9 @@ def cloud(numbers: NDArray[np.integer]) -> Bool:
     Returns:
         True where a picture of the ground must not be trusted, (H, W).
     """
-    blue, red = (numbers[sentinel2_index(name)].astype(np.float32) / np.float32(10000) for name in ("blue", "red"))
+    blue, red = (
+        numbers[sentinel2_index(name)].astype(np.float32) / np.float32(10000) for name in ("blue", "red")
+    )
     bright = (blue > CLOUD_BLUE) & (red < 1.35 * blue)
     core = ndimage.binary_opening(bright, iterations=2)
     return np.asarray(ndimage.binary_dilation(core, iterations=CLOUD_RIM), np.bool_)

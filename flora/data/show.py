@@ -27,7 +27,12 @@ CAPTION: Final = 14
 
 
 def show(
-    name: str, root: Path | str, out_png: Path | str, split: Split = "all", count: int = 12, overwrite: bool = False
+    name: str,
+    root: Path | str,
+    out_png: Path | str,
+    split: Split = "all",
+    count: int = 12,
+    overwrite: bool = False,
 ) -> Path:
     """Writes a contact sheet of chips that are spread evenly over a split.
 
@@ -53,10 +58,14 @@ def show(
     if out.exists() and not overwrite:
         raise OutputError(f"'{out}' exists; expected a new file. Pass --overwrite or another name.")
     if not out.parent.is_dir():
-        raise OutputError(f"Folder '{out.parent}' does not exist; expected one to write '{out.name}' into. Create it.")
+        raise OutputError(
+            f"Folder '{out.parent}' does not exist; expected one to write '{out.name}' into. Create it."
+        )
     dataset = open_dataset(name, root, split)
     if not len(dataset):
-        raise DataError(f"Split '{split}' of {name} has no chip; expected at least one. Choose another split.")
+        raise DataError(
+            f"Split '{split}' of {name} has no chip; expected at least one. Choose another split."
+        )
     positions = np.unique(np.linspace(0, len(dataset) - 1, min(count, len(dataset))).round().astype(int))
     contact_sheet([dataset[int(position)] for position in positions]).save(out)
     return out
@@ -80,7 +89,9 @@ def contact_sheet(chips: Sequence[Chip], side: int = 192, per_row: int = 2) -> I
     for position, chip in enumerate(chips):
         left, top = width * (position % per_row), height * (position // per_row)
         meta = chip.meta
-        draw.text((left + 2, top + 1), f"{meta.chip}  {meta.split}  {meta.event}  {meta.water_label}", fill="black")
+        draw.text(
+            (left + 2, top + 1), f"{meta.chip}  {meta.split}  {meta.event}  {meta.water_label}", fill="black"
+        )
         for column, picture in enumerate(chip_pictures(chip).values()):
             resized = Image.fromarray(picture).resize((side, side), Image.Resampling.NEAREST)
             sheet.paste(resized, (left + column * side, top + CAPTION))

@@ -96,9 +96,13 @@ def require_disjoint(records: Sequence[Record], name: str) -> None:
         DataError: Names the first chip, group or pair that breaks the rule.
     """
     if chips := shared_chips(records):
-        raise DataError(f"{name} lists chip '{chips[0]}' more than once; expected once. Remove it from one list.")
+        raise DataError(
+            f"{name} lists chip '{chips[0]}' more than once; expected once. Remove it from one list."
+        )
     if groups := shared_groups(records):
-        raise DataError(f"{name} has group '{groups[0]}' in two splits; expected one. Move it whole into one split.")
+        raise DataError(
+            f"{name} has group '{groups[0]}' in two splits; expected one. Move it whole into one split."
+        )
     if pairs := touching_across(records):
         first, second = pairs[0]
         raise DataError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import ClassVar, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
@@ -34,6 +35,7 @@ class StacOverflow(ChipDataset):
     layout: ClassVar[tuple[str, ...]] = ("*_vv.tif",)
     size: ClassVar[tuple[int, int] | None] = (512, 512)
     has_water: ClassVar[bool] = True
+    label_codes: ClassVar[tuple[int, ...]] = (0, 1, 255)
 
     def _index(self) -> list[Record]:
         chips = {path.name.rsplit("_", 1)[0] for path in self.root.glob("*_*.tif")}
@@ -49,6 +51,11 @@ class StacOverflow(ChipDataset):
     def _read(self, record: Record) -> Chip:
         vv, vh = (read_bands(record.files[band], 1)[0] for band in ("vv", "vh"))
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, np.stack([vv != 0, vh != 0]))
-        water, water_valid = water_layer(read_bands(record.files["label"], 1)[0])
+        water, water_valid = water_layer(self.read_label(record))
         meta = self._meta(record, water_label="strong")
         return Chip(sar=sar, sar_valid=sar_valid, meta=meta, water=water, water_valid=water_valid)
+
+    def read_label(self, record: Record) -> NDArray[np.integer]:
+        """Reads the hand label's codes."""
+        label: NDArray[np.uint8] = read_bands(record.files["label"], 1)[0]
+        return label

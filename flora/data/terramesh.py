@@ -69,4 +69,3 @@ class TerraMesh(ChipDataset):
         tile = self.records[index].chip
         paths = {"dem": self.root / "DEM" / f"{tile}.tif", "landcover": self.root / "LULC" / f"{tile}.tif"}
         return {layer: read_bands(path, 1)[0] for layer, path in paths.items() if path.exists()}
-
