@@ -6,42 +6,10 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import numpy as np
 import pytest
-import rasterio
-from rasterio.transform import from_origin
+from scene_files import write_scene, write_weights
 
-from flora.checkpoint import Checkpoint, save
 from flora.cli import main
-from flora.model import FLoRA
-
-SIZE = 70  # px; neither a multiple of the grid nor of a block
-
-
-@pytest.fixture(scope="session")
-def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Untrained weights of the small network: errors do not depend on what it has learnt."""
-    return save(tmp_path_factory.mktemp("weights") / "small.safetensors", Checkpoint(FLoRA("small")))
-
-
-def write_scene(
-    path: Path,
-    bands: Sequence[str] = ("VV", "VH"),
-    crs: str | None = "EPSG:32721",
-    value: float | None = None,
-    **options: str,
-) -> Path:
-    """Writes a scene of speckle in dB, or of one value everywhere."""
-    rng = np.random.default_rng(3)
-    shape = (len(bands), SIZE, SIZE)
-    data = rng.normal(-14, 3, shape) if value is None else np.full(shape, value)
-    profile = {"driver": "GTiff", "count": len(bands), "height": SIZE, "width": SIZE, "dtype": "float32"}
-    place = {"crs": crs, "transform": from_origin(480_000, 6_680_000, 10, 10)} if crs else {}
-    with rasterio.open(path, "w", **profile, **place, **options) as file:
-        file.write(data.astype(np.float32))
-        for index, name in enumerate(bands, start=1):
-            file.set_band_description(index, name)
-    return path
 
 
 def notes(folder: Path) -> Path:
@@ -70,6 +38,12 @@ def damaged(folder: Path) -> Path:
     content[middle] = b"\xff" * (middle.stop - middle.start)
     path.write_bytes(content)
     return path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Untrained weights: errors do not depend on what the network has learnt."""
+    return write_weights(tmp_path_factory.mktemp("weights"))
 
 
 SCENES: dict[str, tuple[Callable[[Path], Path], str]] = {

@@ -132,7 +132,7 @@ def rows_of(summary: Summary) -> dict[str, object]:
     return {
         "water": area or f"{summary.water_pixels} px",
         "share of the scene": f"{summary.water_share:.1%} of what is valid, {summary.valid_share:.1%} is",
-        "read as": f"{summary.sar_scale['read_as']} ({summary.sar_scale['why'].rstrip('.')})",
+        "read as": summary.sar_scale["why"].removeprefix("Read as ").rstrip(".") or None,
         "bands": summary.bands or None,
         "time taken": f"{how}, {summary.precision} on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",

@@ -1,0 +1,109 @@
+"""`flora predict` and `flora info` on small files: what is written, said and printed for machines."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import rasterio
+from scene_files import SIZE, write_scene, write_weights
+
+from flora.cli import main
+
+FILES = {"water_probability.tif", "water.tif", "optical.tif", "quicklook.png", "summary.json"}
+
+
+def run(argv: Sequence[object], capsys: pytest.CaptureFixture[str]) -> str:
+    """Runs a command that has to succeed, and gives what it printed."""
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in argv])
+    out, err = capsys.readouterr()
+    assert caught.value.code == 0, err
+    return out
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_weights(tmp_path_factory.mktemp("weights"))
+
+
+def test_predict_writes_a_result(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scene, out = write_scene(tmp_path / "place.tif"), tmp_path / "out"
+    said = run(["predict", scene, "--out", out, "--weights", weights], capsys)
+    assert {path.name for path in (out / "place").iterdir()} == FILES
+    assert [path.name for path in out.iterdir()] == ["place"]
+    assert "km²" in said
+    assert str(out / "place") in said
+    with rasterio.open(out / "place" / "water.tif") as water:
+        assert water.shape == (SIZE, SIZE)
+        assert set(np.unique(water.read(1))) <= {0, 1}
+    assert "result of `flora predict`" in run(["info", out / "place"], capsys)
+
+
+def test_json_is_all_of_stdout_and_agrees_with_the_map(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scene, out = write_scene(tmp_path / "place.tif"), tmp_path / "out"
+    argv = ["predict", scene, "--out", out, "--weights", weights, "--json", "--tile", "64", "--uncertainty"]
+    (result,) = json.loads(run(argv, capsys))
+    assert {Path(path).name for path in result["files"].values()} == FILES | {"optical_uncertainty.tif"}
+    with rasterio.open(result["files"]["water"]) as water:
+        assert int((water.read(1) == 1).sum()) == result["water_pixels"]
+    assert result["tile"] == 64
+    again = run([*argv, "--overwrite"], capsys)
+    assert json.loads(again)[0]["water_pixels"] == result["water_pixels"]
+
+
+def test_two_files_and_no_crs(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pair = [write_scene(tmp_path / f"place_{band}.tif", bands=[band], crs=None) for band in ("VV", "VH")]
+    argv = ["predict", *pair, "--out", tmp_path / "out", "--weights", weights, "--no-crs", "--json"]
+    (result,) = json.loads(run(argv, capsys))
+    assert result["crs"] is None
+    assert result["water_km2"] is None
+    assert "no CRS" in result["note"]
+
+
+@pytest.mark.parametrize(
+    ("make", "kind", "fact"),
+    [
+        (lambda folder: write_scene(folder / "a.tif"), "scene", "EPSG:32721"),
+        (lambda folder: write_scene(folder / "a.tif", bands=["VV"]), "raster, no scene", "1 VV, float32"),
+        (write_weights, "weights", "small"),
+    ],
+)
+def test_info_tells_what_a_file_is(
+    make: Any, kind: str, fact: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = make(tmp_path)
+    assert json.loads(run(["info", path, "--json"], capsys))["kind"] == kind
+    assert fact in run(["info", path], capsys)
+
+
+def test_info_of_a_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run(["data", "pack", "--root", tmp_path, "--out", tmp_path / "packed", "--simulated", "2"], capsys)
+    facts = json.loads(run(["info", tmp_path / "packed" / "simulated", "--json"], capsys))
+    assert facts["kind"] == "pack of chips"
+    assert facts["chips"] == 2
+
+
+def test_data_list_says_what_is_found(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "desert").mkdir()
+    found = json.loads(run(["data", "list", "--root", tmp_path, "--json"], capsys))
+    assert found["desert"] == str(tmp_path / "desert")
+    assert found["guaiba"] is None
+    assert "desert" in run(["data", "list", "--root", tmp_path], capsys)
+
+
+def test_evaluate_writes_a_report(
+    real_data: Path, tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "report"
+    argv = ["evaluate", "--data", "stac_overflow", "--root", real_data, "--split", "val", "--no-lpips"]
+    said = run([*argv, "--weights", weights, "--out", out], capsys)
+    assert {path.name for path in out.iterdir()} == {"report.json", "report.md", "chips.png"}
+    assert "IoU micro" in said
+    assert json.loads((out / "report.json").read_text())["rows"][0]["chips"] == 1
