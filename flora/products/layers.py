@@ -12,7 +12,7 @@ import xarray as xr
 from numpy.typing import NDArray
 
 from flora.bands import RGB_BANDS
-from flora.raster.cog import CogSpec
+from flora.raster import CogSpec
 
 STEP = 1e-4  # of a stored probability or reflectance
 WHOLE = round(1 / STEP)

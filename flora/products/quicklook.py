@@ -58,7 +58,7 @@ def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path,
         Panel(title, note, Image.fromarray(picture).resize(size, _filter(picture, size)))
         for (title, note), picture in zip(_captions(summary), pictures, strict=True)
     ]
-    draw_sheet(panels, _words(summary), ground, thinned=width / size[0]).save(path, optimize=True)
+    draw_sheet(panels, _words(summary), ground, thinned=width / size[0]).save(path, compress_level=4)
     return path
 
 

@@ -23,7 +23,7 @@ from flora.products.quicklook import write_quicklook
 from flora.products.stream import Blocks, Index, stream
 from flora.products.summary import NOTICE, Summary, note_of, summarize
 from flora.products.usage import Usage
-from flora.raster.cog import CogSink
+from flora.raster import CogSink
 
 Progress = Callable[[int, int], None]
 

@@ -47,7 +47,8 @@ def predict(
     Args:
         scene: `VV`, `VH`, (y, x), dB, NaN where invalid; as from `flora.open_sar`.
         checkpoint: Loaded weights, a path to them, or None for those that come with FLoRA.
-        optical: `red`, `green`, `blue`, `nir` on the scene's grid, reflectance, NaN where invalid; None for SAR alone.
+        optical: `red`, `green`, `blue` and perhaps `nir` on the scene's grid, reflectance, NaN where invalid, as from
+            `flora.open_optical`; None for SAR alone.
         tile: Side of a tile, px, a multiple of the network's grid.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `fp32`, `bf16`, or `auto`: bf16 where it is measured to be faster.
@@ -145,14 +146,14 @@ def read_window(
 
     Args:
         data: Variables (y, x), float32, NaN where invalid.
-        names: Variables to read, in this order.
+        names: Variables to read, in this order; all but the first may be missing, and are invalid then.
         tile: Its window is read.
 
     Returns:
         Values, (names, H, W), 0 where invalid, and their validity of the same shape.
     """
-    layers = data[list(names)]
-    dims = layers[names[0]].dims
+    layers = data[[name for name in names if name in data]]
+    dims = data[names[0]].dims
     spans = [
         (dim, slice(max(span.start, 0), min(span.stop, layers.sizes[dim])), span.start)
         for dim, span in zip(dims, tile.window, strict=True)
@@ -161,10 +162,11 @@ def read_window(
     read = layers.isel({dim: span for dim, span, _ in spans}).compute(scheduler="synchronous")
     inside = tuple(slice(span.start - start, span.stop - start) for _, span, start in spans)
     values = np.zeros((len(names), *tile.window_shape), np.float32)
-    for plane, name in zip(values, names, strict=True):
-        plane[inside] = read[name].values
     valid = np.zeros(values.shape, np.bool_)
-    valid[:, *inside] = np.isfinite(values[:, *inside])
+    for place, name in enumerate(names):
+        if name in read:
+            values[place][inside] = read[name].values
+            valid[place][inside] = np.isfinite(values[place][inside])
     values[~valid] = 0
     return values, valid
 
@@ -215,10 +217,11 @@ def _check(scene: xr.Dataset, optical: xr.Dataset | None) -> tuple[str, str]:
         )
     rows, cols = (str(dim) for dim in scene["VV"].dims)
     if optical is not None:
-        absent = [name for name in OPTICAL_BANDS if name not in optical]
+        absent = [name for name in RGB_BANDS if name not in optical]
         if absent:
             raise InputError(
-                f"The optical image lacks {', '.join(absent)}; expected {', '.join(OPTICAL_BANDS)} (NaN where unknown)."
+                f"The optical image lacks {', '.join(absent)}; expected {', '.join(RGB_BANDS)}, and nir where there is "
+                "one, NaN where invalid."
             )
         found, expected = optical["red"].shape, scene["VV"].shape
         if found != expected:
@@ -241,7 +244,7 @@ def _checksum(model: torch.nn.Module) -> str:
 def _tokens(scene: xr.Dataset, optical: xr.Dataset | None) -> list[str]:
     """Tells inputs apart: dask names a lazy array after its file, the file's time and how it is read."""
     arrays = [scene[name].data for name in SAR_BANDS]
-    arrays += [optical[name].data for name in OPTICAL_BANDS] if optical is not None else []
+    arrays += [band.data for band in optical.data_vars.values()] if optical is not None else []
     return [array.name if isinstance(array, da.Array) else tokenize(array) for array in arrays]
 
 
