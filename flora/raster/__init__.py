@@ -8,7 +8,8 @@ import os
 # the user has set stays. It must be there before GDAL decodes its first block.
 os.environ.setdefault("GDAL_CACHEMAX", "256")
 
-from flora.raster.cog import CogSink, CogSpec, write_cog
+from flora.raster.cog import CogSink, write_cog
+from flora.raster.geotiff import CogSpec
 from flora.raster.optical import open_optical
 from flora.raster.sar import open_sar, require_valid
 

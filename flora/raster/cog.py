@@ -10,63 +10,25 @@ import contextlib
 import os
 import tempfile
 import threading
-import warnings
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, NoReturn
+from typing import Any, NoReturn
 
 import dask.array as da
 import numpy as np
-import rasterio
-import rasterio.shutil
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from rasterio.enums import ColorInterp
-from rasterio.errors import NotGeoreferencedWarning
 from rasterio.windows import Window
 
 from flora.errors import OutputError
 from flora.raster.file import GDAL_ERRORS
-
-BLOCK = 512
+from flora.raster.geotiff import CogSpec, copy_as_cog, create_geotiff
 
 # Side of the pieces in which an array in memory is handed on, px.
 PIECE = 2048
-
-Color = tuple[int, int, int, int]
-
-
-@dataclass(frozen=True)
-class CogSpec:
-    """What a file is to say of itself.
-
-    Attributes:
-        dtype: NumPy's name of the stored type.
-        names: Description of each band; there are as many bands.
-        nodata: Value that stands for absent; None for none. Blocks never written hold it.
-        unit: Of every band; empty for none.
-        scale: Factor from stored to real value.
-        offset: Added after the factor.
-        colors: Red, green, blue, alpha of values 0 to 255, for a single band of uint8; None for no colour table.
-        rgb: The first three bands are red, green and blue.
-        overviews: `average` for quantities, `nearest` for classes.
-        tags: Key and value pairs of the whole file.
-    """
-
-    dtype: str
-    names: tuple[str, ...]
-    nodata: float | None = None
-    unit: str = ""
-    scale: float = 1.0
-    offset: float = 0.0
-    colors: Mapping[int, Color] | None = None
-    rgb: bool = False
-    overviews: Literal["average", "nearest"] = "average"
-    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 class CogSink:
@@ -106,7 +68,7 @@ class CogSink:
         self._part = _temporary_beside(self.path)
         self._clean = weakref.finalize(self, _remove, self._part)
         try:
-            self._dataset: Any = _create(self._part, geobox, spec)
+            self._dataset: Any = create_geotiff(self._part, geobox, spec)
         except GDAL_ERRORS as error:
             self._fail(error)
 
@@ -142,7 +104,7 @@ class CogSink:
         cog = self._part.with_name(self._part.name + ".cog.tif")
         try:
             self._dataset.close()
-            _copy_as_cog(self._part, cog, self.spec)
+            copy_as_cog(self._part, cog, self.spec)
             cog.replace(self.path)
         except GDAL_ERRORS as error:
             self._fail(error)
@@ -192,8 +154,8 @@ class CogSink:
             self.abort()
         self._clean()
         raise OutputError(
-            f"'{self.path}' could not be written ({error}); expected a writable folder with enough free space. "
-            "Choose another place, or free some space."
+            f"'{self.path}' could not be written ({error.__cause__ or error}); expected a writable folder with enough "
+            "free space. Choose another place, or free some space."
         ) from error
 
 
@@ -256,69 +218,6 @@ def _temporary_beside(path: Path) -> Path:
 
 def _remove(part: Path) -> None:
     """Removes a temporary file and whatever GDAL wrote beside it."""
-    for file in part.parent.glob(f"{part.name}*"):
-        file.unlink(missing_ok=True)
-
-
-def _create(path: Path, geobox: GeoBox, spec: CogSpec) -> Any:
-    """Opens the temporary GeoTIFF and writes all that is not pixels."""
-    options: dict[str, Any] = {"photometric": "RGB"} if spec.rgb else {}
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        dataset = rasterio.open(
-            path,
-            "w",
-            driver="GTiff",
-            height=geobox.shape.y,
-            width=geobox.shape.x,
-            count=len(spec.names),
-            dtype=spec.dtype,
-            nodata=spec.nodata,
-            crs=str(geobox.crs) if geobox.crs else None,
-            transform=geobox.transform,
-            tiled=True,
-            blockxsize=BLOCK,
-            blockysize=BLOCK,
-            compress="DEFLATE",
-            zlevel=1,
-            sparse_ok=True,
-            bigtiff="IF_SAFER",
-            **options,
-        )
-    _annotate(dataset, spec)
-    return dataset
-
-
-def _annotate(dataset: Any, spec: CogSpec) -> None:
-    """Writes names, units, colours and tags into an open file."""
-    dataset.descriptions = spec.names
-    if spec.unit:
-        dataset.units = [spec.unit] * len(spec.names)
-    if (spec.scale, spec.offset) != (1.0, 0.0):
-        dataset.scales = [spec.scale] * len(spec.names)
-        dataset.offsets = [spec.offset] * len(spec.names)
-    if spec.colors is not None:
-        dataset.write_colormap(1, dict(spec.colors))
-    elif spec.rgb:
-        colors: Sequence[ColorInterp] = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
-        dataset.colorinterp = [*colors, *[ColorInterp.undefined] * (len(spec.names) - 3)]
-    dataset.update_tags(**spec.tags)
-
-
-def _copy_as_cog(source: Path, target: Path, spec: CogSpec) -> None:
-    """Lets GDAL lay out a GeoTIFF as a COG with overviews and statistics."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", NotGeoreferencedWarning)
-        rasterio.shutil.copy(
-            str(source),
-            str(target),
-            driver="COG",
-            blocksize=BLOCK,
-            # Every reader of GeoTIFF knows DEFLATE; ZSTD would be smaller by a few per cent and strange to many.
-            compress="DEFLATE",
-            predictor="YES",
-            overview_resampling=spec.overviews.upper(),
-            num_threads="ALL_CPUS",
-            statistics="YES",
-            bigtiff="IF_SAFER",
-        )
+    for file in part.parent.iterdir():
+        if file.name.startswith(part.name):
+            file.unlink(missing_ok=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -38,6 +39,11 @@ def geobox_of(file: RasterFile, crs_required: bool = True) -> GeoBox:
     return GeoBox((file.height, file.width), transform if usable else Affine.identity(), None)
 
 
+def apply_affine(affine: Affine, x: Any, y: Any) -> tuple[Any, Any]:
+    """Maps columns x and rows y, numbers or arrays, to CRS coordinates (or back, with the inverse)."""
+    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+
+
 def require_same_grid(files: Sequence[RasterFile]) -> None:
     """Checks that files lie on one grid.
 
@@ -62,8 +68,9 @@ def _difference(first: RasterFile, other: RasterFile) -> str:
         return f"{first.crs or 'no CRS'} and {other.crs or 'no CRS'}"
     here, there = Affine(*first.transform), Affine(*other.transform)
     pixel = max(abs(here.determinant) ** 0.5, 1e-12)
-    corners = [(0, 0), (first.width, 0), (0, first.height), (first.width, first.height)]
-    apart = max(float(np.hypot(*np.subtract(here * corner, there * corner))) for corner in corners) / pixel
+    columns, rows = np.array([0, first.width] * 2), np.array([0, 0, first.height, first.height])
+    between = np.subtract(apply_affine(here, columns, rows), apply_affine(there, columns, rows))
+    apart = float(np.hypot(*between).max()) / pixel
     return f"shifted by up to {apart:.3g} px" if apart > SAME_GRID else ""
 
 

@@ -14,7 +14,6 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from odc.geo.overlap import compute_reproject_roi
 from odc.geo.xr import xr_coords
 
 from flora.errors import InputError
@@ -23,7 +22,7 @@ from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.naming import acquisition_time, scene_name
 from flora.raster.polarisation import Layer
 from flora.raster.reflectance import absent, find_optical_bands, reflectance_scale
-from flora.raster.warp import Mean, interpolate, nearest, place
+from flora.raster.warp import Mean, interpolate, meet, nearest, place
 
 # From this many picture pixels to one of the scene, their mean is taken instead of an interpolation.
 AVERAGE_FROM = 1.5
@@ -147,13 +146,13 @@ def _warp(picture: Picture, own: GeoBox, target: GeoBox, file: RasterFile) -> tu
             f"{file.name} and the scene cannot be laid over each other, as {lacking} has no CRS; expected both with "
             "one, or both without and of one size. Assign the CRS."
         )
-    overlap = compute_reproject_roi(own, target)
-    if any(part.stop <= part.start for part in (*overlap.roi_src, *overlap.roi_dst)):
+    finer = meet(own, target)
+    if finer == 0:
         raise InputError(
             f"{file.name} does not overlap the scene; expected a picture of the same place. Check the file."
         )
-    how = "average" if overlap.scale >= AVERAGE_FROM else "bilinear"
-    return how, partial(_warp_block, picture, own, target, float(overlap.scale))
+    how = "average" if finer >= AVERAGE_FROM else "bilinear"
+    return how, partial(_warp_block, picture, own, target, finer)
 
 
 def _lazy(block: Any, count: int, target: GeoBox, chunk: int) -> da.Array:

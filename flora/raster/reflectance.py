@@ -26,6 +26,9 @@ LARGEST_REFLECTANCE_MEDIAN: Final = 2.0
 # Clouds are often painted white in 8-bit pictures; JPEG leaves the white a little below 255.
 PAINTED_WHITE: Final = 250
 
+# B5, B08, B8A: a description that tells which band it is.
+BAND_CODE: Final = re.compile(r"\bB\d+A?\b", re.IGNORECASE)
+
 SCALE_TAGS: Final = ("scale", "units", "unit", "reflectance_scale")
 FACTORS: Final = re.compile(r"[x×*]\s*(\d+(?:\.\d+)?)")
 
@@ -56,6 +59,8 @@ def find_optical_bands(
     elif {layer.band.color for layer in layers} >= set(RGB_BANDS):
         names, how = [layer.band.color for layer in layers], "by the file's colours"
         names = [*names[:3], "nir"] if len(names) == 4 and names[:3] == list(RGB_BANDS) else names
+    elif any(BAND_CODE.search(layer.band.description) for layer in layers):
+        names, how = [], ""  # named, but not one of those wanted: no convention applies
     else:
         names, how = _by_count(layers), f"by convention for {len(layers)} bands that are not named"
     pairs = list(zip(layers, names, strict=False))

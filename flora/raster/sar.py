@@ -92,7 +92,8 @@ def open_sar(
 
     Returns:
         Variables VV and VH, (y, x), float32, dB. Attributes: `name`, `source`, `sar_scale`,
-        `sar_scale_reason`, `band_reason`, `crs_note` (empty with a CRS) and, where known, `time`.
+        `sar_scale_reason`, `band_reason`, `crs_note` (empty with a CRS), `simulated` (whether a file is tagged
+        `SIMULATED=yes`) and, where known, `time`.
 
     Raises:
         InputError: The scene cannot be read as VV and VH; the message says what to do.
@@ -116,6 +117,7 @@ def open_sar(
         "sar_scale_reason": scale_reason,
         "band_reason": band_reason,
         "crs_note": "" if geobox.crs else "The scene has no CRS; its grid is in pixels.",
+        "simulated": any(("simulated", "yes") in file.tags for file in files),
     }
     time = acquisition_time(files)
     return dataset.assign_attrs(time=time) if time else dataset
@@ -179,11 +181,14 @@ def _radiometry(layers: dict[str, Layer], scale: str) -> tuple[dict[str, Radiome
         }
         chosen = {name: Radiometry(wanted.quantity, factor) for name, factor in factors.items()}
         return chosen, f"Read as {chosen['VV']}: given by --scale."
-    silent = [layer for name, layer in layers.items() if told[name] is None]
-    judged, why = judge(silent) if silent else (Radiometry("db"), "")
-    found = {name: t[0] if t else judged for name, t in told.items()}
-    reasons = dict.fromkeys(f"Read as {t[0]}: {t[1]}" if t else why for t in told.values())
-    return found, "; ".join(reasons) + "."
+    if not any(told.values()):
+        judged, why = judge(layers)
+        return dict.fromkeys(layers, judged), f"{why}."
+    # One band's file may say nothing; the two are of one product.
+    partner = next(t for t in told.values() if t)
+    found = {name: t or partner for name, t in told.items()}
+    reasons = dict.fromkeys(f"Read as {radiometry}: {place}" for radiometry, place in found.values())
+    return {name: radiometry for name, (radiometry, _) in found.items()}, "; ".join(reasons) + "."
 
 
 def _sar_bands(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> dict[str, SarBand]:

@@ -9,21 +9,26 @@ from __future__ import annotations
 from dataclasses import dataclass
 from functools import lru_cache
 from math import ceil
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import Transformer
+
+from flora.raster.grid import apply_affine
 
 # Places are projected at every 16th pixel of the whole target grid and interpolated between: over that distance the
 # curvature of map projections is below a thousandth of a pixel of 10 m.
 NODE: Final = 16
 
+# Points along each side at which two grids are compared.
+LATTICE: Final = 33
+
 # A pixel that averages counts as seen where this share of what it covers was.
 SEEN_SHARE: Final = 0.5
 
+Numbers = NDArray[np.float64]
 Places = tuple[NDArray[np.float64], NDArray[np.float64]]
 
 
@@ -84,15 +89,29 @@ def place(own: GeoBox, target: GeoBox, rows: slice, columns: slice) -> Placement
     y, x = (
         np.arange(span.start // NODE, (span.stop - 1) // NODE + 2) * float(NODE) for span in (rows, columns)
     )
-    easting, northing = _apply(target.transform, *np.meshgrid(x, y))
-    if own.crs != target.crs:
-        easting, northing = _transformer(str(target.crs), str(own.crs)).transform(easting, northing)
-        if own.crs is not None and own.crs.geographic:
-            # Longitudes come as -180 to 180; those of a picture across the antimeridian go beyond.
-            middle = _apply(own.transform, own.shape.x / 2, own.shape.y / 2)[0]
-            easting = middle + np.remainder(easting - middle + 180.0, 360.0) - 180.0
-    column, row = _apply(~own.transform, easting, northing)
+    row, column = _project(own, target, *np.meshgrid(y, x, indexing="ij"))
     return Placement(row, column, rows, columns)
+
+
+def meet(own: GeoBox, target: GeoBox) -> float:
+    """Tells whether and how finely a picture covers a target grid.
+
+    Args:
+        own: Grid of the picture.
+        target: Grid to be filled.
+
+    Returns:
+        Pixels of the picture to one of the target, along one side, at the target's centre; 0 where they do not meet.
+    """
+    height, width = target.shape.yx
+    lattice = np.meshgrid(np.linspace(0, height, LATTICE), np.linspace(0, width, LATTICE), indexing="ij")
+    for where, length in zip(_project(own, target, *lattice), own.shape.yx, strict=True):
+        finite = where[np.isfinite(where)]
+        if not finite.size or finite.max() <= 0 or finite.min() >= length:
+            return 0.0
+    row, column = _project(own, target, height / 2 + np.array([0.0, 1, 0]), width / 2 + np.array([0.0, 0, 1]))
+    area = (row[1] - row[0]) * (column[2] - column[0]) - (row[2] - row[0]) * (column[1] - column[0])
+    return float(np.sqrt(abs(area)))
 
 
 def interpolate(pixels: NDArray[np.float32], at: Places) -> NDArray[np.float32]:
@@ -175,9 +194,17 @@ class Mean:
         return np.where(enough, self.total / np.maximum(self.seen, 1), np.nan).astype(np.float32)
 
 
-def _apply(affine: Affine, x: Any, y: Any) -> tuple[Any, Any]:
-    """Maps numbers or arrays by an affine map."""
-    return affine.a * x + affine.b * y + affine.c, affine.d * x + affine.e * y + affine.f
+def _project(own: GeoBox, target: GeoBox, y: Numbers, x: Numbers) -> Places:
+    """Brings rows and columns of a target grid to rows and columns of a picture."""
+    easting, northing = apply_affine(target.transform, x, y)
+    if own.crs != target.crs:
+        easting, northing = _transformer(str(target.crs), str(own.crs)).transform(easting, northing)
+    if own.crs is not None and own.crs.geographic:
+        # Longitudes come as -180 to 180; those of a picture across the antimeridian go beyond.
+        middle = apply_affine(own.transform, own.shape.x / 2, own.shape.y / 2)[0]
+        easting = middle + np.remainder(easting - middle + 180.0, 360.0) - 180.0
+    column, row = apply_affine(~own.transform, easting, northing)
+    return row, column
 
 
 def _between(

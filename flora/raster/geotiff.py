@@ -1,0 +1,113 @@
+"""What a GeoTIFF of ours says of itself, and how GDAL is asked to write it."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import rasterio
+import rasterio.shutil
+from odc.geo.geobox import GeoBox
+from rasterio.enums import ColorInterp
+from rasterio.errors import NotGeoreferencedWarning
+
+# Side of the stored tiles, px.
+BLOCK = 512
+
+Color = tuple[int, int, int, int]
+
+
+@dataclass(frozen=True)
+class CogSpec:
+    """What a file is to say of itself.
+
+    Attributes:
+        dtype: NumPy's name of the stored type.
+        names: Description of each band; there are as many bands.
+        nodata: Value that stands for absent; None for none. Blocks never written hold it.
+        unit: Of every band; empty for none.
+        scale: Factor from stored to real value.
+        offset: Added after the factor.
+        colors: Red, green, blue, alpha of values 0 to 255, for a single band of uint8; None for no colour table.
+        rgb: The first three bands are red, green and blue.
+        overviews: `average` for quantities, `nearest` for classes.
+        tags: Key and value pairs of the whole file.
+    """
+
+    dtype: str
+    names: tuple[str, ...]
+    nodata: float | None = None
+    unit: str = ""
+    scale: float = 1.0
+    offset: float = 0.0
+    colors: Mapping[int, Color] | None = None
+    rgb: bool = False
+    overviews: Literal["average", "nearest"] = "average"
+    tags: Mapping[str, str] = field(default_factory=dict)
+
+
+def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec) -> Any:
+    """Opens the temporary GeoTIFF and writes all that is not pixels."""
+    options: dict[str, Any] = {"photometric": "RGB"} if spec.rgb else {}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        dataset = rasterio.open(
+            path,
+            "w",
+            driver="GTiff",
+            height=geobox.shape.y,
+            width=geobox.shape.x,
+            count=len(spec.names),
+            dtype=spec.dtype,
+            nodata=spec.nodata,
+            crs=str(geobox.crs) if geobox.crs else None,
+            transform=geobox.transform,
+            tiled=True,
+            blockxsize=BLOCK,
+            blockysize=BLOCK,
+            compress="DEFLATE",
+            zlevel=1,
+            sparse_ok=True,
+            bigtiff="IF_SAFER",
+            **options,
+        )
+    _annotate(dataset, spec)
+    return dataset
+
+
+def _annotate(dataset: Any, spec: CogSpec) -> None:
+    """Writes names, units, colours and tags into an open file."""
+    dataset.descriptions = spec.names
+    if spec.unit:
+        dataset.units = [spec.unit] * len(spec.names)
+    if (spec.scale, spec.offset) != (1.0, 0.0):
+        dataset.scales = [spec.scale] * len(spec.names)
+        dataset.offsets = [spec.offset] * len(spec.names)
+    if spec.colors is not None:
+        dataset.write_colormap(1, dict(spec.colors))
+    elif spec.rgb:
+        colors: Sequence[ColorInterp] = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
+        dataset.colorinterp = [*colors, *[ColorInterp.undefined] * (len(spec.names) - 3)]
+    dataset.update_tags(**spec.tags)
+
+
+def copy_as_cog(source: Path, target: Path, spec: CogSpec) -> None:
+    """Lets GDAL lay out a GeoTIFF as a COG with overviews and statistics."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        rasterio.shutil.copy(
+            str(source),
+            str(target),
+            driver="COG",
+            blocksize=BLOCK,
+            # Every reader of GeoTIFF knows DEFLATE; ZSTD would be smaller by a few per cent and strange to many.
+            compress="DEFLATE",
+            predictor="YES",
+            overview_resampling=spec.overviews.upper(),
+            num_threads="ALL_CPUS",
+            statistics="YES",
+            bigtiff="IF_SAFER",
+        )
