@@ -85,10 +85,7 @@ def shore_gradient(probability: Tensor) -> Tensor:
     Returns:
         Change per px to the right and downwards, (B, 2, H - 8, W - 8).
     """
-    # Chips stand as channels: one depth-wise pass for all.
-    smooth = gaussian(probability.unsqueeze(0), SHORE_SIZE, SHORE_SIGMA)
-    across, down = sobel(smooth)
-    return torch.stack([across[0], down[0]], 1)
+    return torch.cat(sobel(gaussian(probability.unsqueeze(1), SHORE_SIZE, SHORE_SIGMA)), 1)
 
 
 def _alignment(g: Tensor, r: Tensor, labelled: Tensor, weight: Tensor | None) -> Tensor:
@@ -120,14 +117,12 @@ def edge_evidence(layer: Tensor, valid: Tensor, ramp: tuple[float, float]) -> tu
         The strongest evidence of any band, (B, H, W), and where any band could have given some, (B, H, W), bool. A
         band gives none where its 13 x 13 px neighbourhood holds an invalid pixel or the chip's border.
     """
-    batch, bands, height, width = layer.shape
+    batch, _, height, width = layer.shape
     if min(height, width) < 2 * SENSOR_MARGIN + 1:
         return layer.new_zeros(batch, height, width), valid.new_zeros(batch, height, width)
-    planes = keep(layer, valid).reshape(1, batch * bands, height, width)
-    across, down = sobel(gaussian(planes, SENSOR_SIZE, SENSOR_SIGMA, stride=2))  # change per cell of 2 px
-    steepness = torch.sqrt(across * across + down * down) / 2
-    rows, columns = steepness.shape[-2:]
-    strength = ((steepness - ramp[0]) / (ramp[1] - ramp[0])).clamp(0, 1).reshape(batch, bands, rows, columns)
+    across, down = sobel(gaussian(keep(layer, valid), SENSOR_SIZE, SENSOR_SIGMA, stride=2))
+    steepness = torch.hypot(across, down) / 2  # a cell is 2 px
+    strength = ((steepness - ramp[0]) / (ramp[1] - ramp[0])).clamp(0, 1)
     able = eroded(valid, 2 * SENSOR_MARGIN + 1)[..., ::2, ::2]
     evidence = keep(strength, able).amax(1)
     return _on_pixels(evidence, height, width), _on_pixels(able.any(1), height, width)

@@ -113,6 +113,9 @@ def tversky_loss(
 def lovasz_loss(logits: Tensor, water: Tensor, valid: Tensor, weight: Tensor | None = None) -> Tensor:
     """Gives the Lovász hinge, a convex stand-in for one minus the IoU of the whole batch's valid pixels.
 
+    As IoU is 0 from the first false alarm in a batch without water, such a batch teaches by its worst pixel only: use
+    it beside cross-entropy.
+
     Args:
         logits: (B, H, W).
         water: 1 water, 0 land, (B, H, W).

@@ -181,20 +181,18 @@ def _distill_water(c: Comparison) -> Tensor:
 
 def _adversarial(c: Comparison) -> Tensor:
     if c.scores is None:
-        raise _missing("adversarial", "a discriminator's scores of the reconstructed picture")
+        raise _missing("adversarial", "the discriminator's score of the picture")
     return adversarial.generator_loss(c.scores.float(), c.taught, c.batch.weight_optical)
 
 
 def _teacher(c: Comparison, term: str) -> Output:
     if c.teacher is None:
-        raise _missing(term, "a teacher's output")
+        raise _missing(term, "the teacher's output")
     return c.teacher
 
 
 def _missing(term: str, need: str) -> ConfigError:
-    return ConfigError(
-        f"Loss '{term}' has a weight but got no {need.removeprefix('a ')}; give {need}, or set it to 0."
-    )
+    return ConfigError(f"Loss '{term}' has a weight but {need} is missing; give it, or set the weight to 0.")
 
 
 @dataclass(frozen=True)
