@@ -93,6 +93,4 @@ def make_scene(
     coords = xr_coords(geobox)
     dims = geobox.dimensions
     scene = xr.Dataset({"VV": (dims, vv), "VH": (dims, vh)}, coords=coords)
-    for name in scene.data_vars:
-        scene[name].encoding["grid_mapping"] = "spatial_ref"
     return scene.chunk(dict.fromkeys(dims, chunk))

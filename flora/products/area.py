@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import warnings
-
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS, Proj, Transformer
+from pyproj import CRS, Transformer
 
 SQUARE_KM = 1e6  # m²
 
+Vector = NDArray[np.float64]
 
-def row_areas(geobox: GeoBox, rows: slice, cols: slice) -> NDArray[np.float64]:
+
+def row_areas(geobox: GeoBox, rows: slice, cols: slice) -> Vector:
     """Gives the ground area of one cell in each row of a block.
 
     A degree is not a length, and a projected metre is one only where the map's scale is 1 (a Web Mercator pixel at
@@ -27,42 +27,38 @@ def row_areas(geobox: GeoBox, rows: slice, cols: slice) -> NDArray[np.float64]:
     Returns:
         Area of the block's middle cell of each row, m², one value a row.
 
-    Source: metric of the ellipsoid, M(φ) N(φ) cos φ dφ dλ (Snyder, Map Projections, 1987, p. 24 to 25); for projected
-        grids divided by the projection's areal scale (PROJ).
+    Source: metric of the ellipsoid, M(φ) N(φ) cos φ dφ dλ (Snyder, Map Projections, 1987, p. 24 to 25), with dφ dλ of a
+        cell from its sides' middles.
     """
     crs = CRS.from_user_input(str(geobox.crs))
-    middle = np.full(rows.stop - rows.start, (cols.start + cols.stop) / 2)
+    geod, geodetic = crs.get_geod(), crs.geodetic_crs
+    assert geod is not None, "a CRS of the Earth has an ellipsoid"
+    assert geodetic is not None, "a CRS of the Earth has a geodetic base"
+    to_degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
     a, b, c, d, e, f = tuple(geobox.transform)[:6]
-    centre = np.arange(rows.start, rows.stop) + 0.5
-    x, y = a * middle + b * centre + c, d * middle + e * centre + f
-    cell = abs(a * e - b * d)
-    if crs.is_geographic:
-        unit = crs.axis_info[0].unit_conversion_factor  # radians in one unit
-        return _geographic(crs, y * unit) * float(cell * unit**2)
-    unit = crs.axis_info[0].unit_conversion_factor  # metres in one unit
-    return float(cell * unit**2) / _areal_scale(crs, x, y)
+    down = np.arange(rows.start, rows.stop) + 0.5
+    right = np.full_like(down, (cols.start + cols.stop) / 2)
 
+    def angles(shift_right: float, shift_down: float) -> tuple[Vector, Vector]:
+        x, y = right + shift_right, down + shift_down
+        lon, lat = to_degrees.transform(a * x + b * y + c, d * x + e * y + f)
+        return np.radians(lon), np.radians(lat)
 
-def _geographic(crs: CRS, latitude: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives M N cos φ, m² for each square radian, at latitudes in radians."""
-    geod = crs.get_geod()
-    assert geod is not None, "a geographic CRS has an ellipsoid"
+    (left_lon, left_lat), (right_lon, right_lat) = angles(-0.5, 0), angles(0.5, 0)
+    (top_lon, top_lat), (bottom_lon, bottom_lat) = angles(0, -0.5), angles(0, 0.5)
+    across = _short_way(right_lon - left_lon), right_lat - left_lat
+    along = _short_way(bottom_lon - top_lon), bottom_lat - top_lat
+    cell = np.abs(across[0] * along[1] - along[0] * across[1])  # square radians
+    latitude = (left_lat + right_lat) / 2
     bent = 1 - geod.es * np.sin(latitude) ** 2
-    area: NDArray[np.float64] = geod.a**2 * (1 - geod.es) / bent**2 * np.cos(latitude)
+    area: Vector = geod.a**2 * (1 - geod.es) / bent**2 * np.cos(latitude) * cell
     return area
 
 
-def _areal_scale(crs: CRS, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Gives by how much the projection enlarges areas, at points in CRS units."""
-    with warnings.catch_warnings():
-        # pyproj warns that a CRS loses its datum as a PROJ string; scale does not depend on the datum's place.
-        warnings.simplefilter("ignore", UserWarning)
-        proj = Proj(crs)
-    geodetic = crs.geodetic_crs
-    assert geodetic is not None, "a projected CRS has a geodetic base"
-    lon, lat = Transformer.from_crs(crs, geodetic, always_xy=True).transform(x, y)
-    scale: NDArray[np.float64] = np.asarray(proj.get_factors(lon, lat).areal_scale)
-    return scale
+def _short_way(turn: Vector) -> Vector:
+    """Brings differences of longitude to [-π, π]: a cell on the antimeridian is not as wide as the Earth."""
+    short: Vector = np.remainder(turn + np.pi, 2 * np.pi) - np.pi
+    return short
 
 
 class AreaTally:

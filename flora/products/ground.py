@@ -55,7 +55,9 @@ def ground_of(geobox: GeoBox) -> Ground:
         return float(azimuth), float(length)
 
     (down, height), (right, width) = line(STEP, 0), line(0, STEP)
-    # Mean of what both axes say: on a grid that is not square on the ground neither is better.
-    azimuth_up = math.radians(down + 180), math.radians(right - 90)
-    up = math.atan2(sum(map(math.sin, azimuth_up)), sum(map(math.cos, azimuth_up)))
-    return Ground((height / STEP, width / STEP), "m", -math.degrees(up) + 0.0)
+    # North is s steps to the right and t steps down, each as long as on the ground: their parts to the east cancel.
+    s, t = math.sin(math.radians(down)), -math.sin(math.radians(right))
+    northwards = s * math.cos(math.radians(right)) + t * math.cos(math.radians(down))
+    turn = math.copysign(1, northwards)
+    north = math.degrees(math.atan2(turn * s, -turn * t))
+    return Ground((height / STEP, width / STEP), "m", north)
