@@ -18,15 +18,21 @@ def print_rows(rows: Mapping[str, object], title: str = "") -> None:
     """Prints names beside values, for people, on stdout.
 
     Args:
-        rows: What is said beside each name; None leaves the row out.
+        rows: What is said beside each name; a list takes a line an item, None leaves the row out.
         title: A line above.
     """
     width = max((len(name) for name in rows), default=0)
     if title:
         sys.stdout.write(f"{title}\n")
     for name, value in rows.items():
-        if value is not None:
-            sys.stdout.write(f"  {name:<{width}}  {value}\n")
+        for place, line in enumerate(_lines(value)):
+            sys.stdout.write(f"  {'' if place else name:<{width}}  {line}\n")
+
+
+def _lines(value: object) -> list[object]:
+    if value is None:
+        return []
+    return value if isinstance(value, list) else [value]
 
 
 def print_table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
@@ -10,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from flora.cli.app import app
-from flora.cli.console import print_json, print_table, say
+from flora.cli.app import FAULT, app
+from flora.cli.console import print_json, print_rows, print_table, say
 from flora.cli.evaluate import Split, dataset_folder
 from flora.errors import DataError
 
@@ -47,36 +46,40 @@ def list_(root: Root = Path("data"), json_: Json = False) -> None:
 def check(
     name: Name,
     root: Root = Path("data"),
-    read: Annotated[
-        bool, typer.Option("--read", help="Read every chip too, which finds damaged files.")
-    ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Chips of each split to read; left out, all.")
+    ] = None,
     json_: Json = False,
 ) -> None:
-    """Check a dataset's layout and splits, and count its chips; splits that share ground are an error."""
-    from flora.data import open_dataset
-    from flora.data.splits import require_disjoint, touching_across
+    """Read a dataset and say whether it is what its data sheet says: files, units, codes, splits apart."""
+    from flora.data.check import check as examine
 
-    found = open_dataset(name, dataset_folder(root, name), "all")
-    touching = touching_across(found.records) if found.official_split else []
-    if not found.official_split:
-        require_disjoint(found.records, name)
-    if read:
-        for _ in found:
-            pass
-    splits = ("train", "val", "test")
-    counts = Counter(record.split for record in found.records)
-    skipped = Counter(record.skip for record in found.skipped)
+    report = examine(name, dataset_folder(root, name), limit)
     if json_:
-        print_json({"chips": counts, "skipped": skipped, "touching": touching})
-        return
-    events = {split: len({r.event for r in found.records if r.split == split}) for split in splits}
-    print_table(("split", "chips", "events"), [(split, counts[split], events[split]) for split in splits])
-    for reason, number in skipped.items():
-        say(f"{number} left out: {reason}.")
-    if touching:
-        say(
-            f"The official split has {len(touching)} pairs of chips that touch across it, such as {touching[0]}."
-        )
+        print_json(report.as_dict())
+    else:
+        typer.echo(report)
+    if not report.ok:
+        raise typer.Exit(FAULT)
+
+
+@data.command()
+def simulate(
+    out: Annotated[Path, typer.Option(help="Folder that the rasters go into.")],
+    size: Annotated[int, typer.Option(min=1, help="Rows and columns, px.")] = 2048,
+    seed: Annotated[int, typer.Option(help="Names the place and its weather.")] = 0,
+    workers: Annotated[int, typer.Option(min=1, help="Threads.")] = 2,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
+    json_: Json = False,
+) -> None:
+    """Simulate a flood scene: radar and optical pictures before and during, and the true water."""
+    from flora.data.simulate.write import write_scene
+
+    paths = write_scene(out, size, size, seed, workers=workers, overwrite=overwrite)
+    if json_:
+        print_json(paths)
+    else:
+        print_rows(dict(paths), title="Simulated:")
 
 
 @data.command()

@@ -136,6 +136,5 @@ def rows_of(summary: Summary) -> dict[str, object]:
         "bands": summary.bands or None,
         "time taken": f"{how}, {summary.precision} on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
-        "folder": summary.folder,
-        "files": ", ".join(sorted(path.name for path in summary.files.values())),
+        "wrote": list(summary.files.values()),
     }
