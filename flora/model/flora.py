@@ -1,9 +1,9 @@
 """The network of the paper's figure, wired.
 
-    VV, VH ──▶ SarEncoder ──▶ f ──┬───────────────▶ query ┐
-                                  └▶ PriorPredictor ▶ p̂ ┐  │
-    optical (if any) ▶ OpticalTeacher ▶ p ──────────────┴▶ FusionBlock, one a level ──▶ r ──┬▶ OpticalDecoder
-                        (p where valid, else p̂)                                             └▶ WaterDecoder
+VV, VH ──▶ SarEncoder ──▶ f ──┬───────────────▶ query ┐
+                              └▶ PriorPredictor ▶ p̂ ┐  │
+optical (if any) ▶ OpticalTeacher ▶ p ──────────────┴▶ FusionBlock, one a level ──▶ r ──┬▶ OpticalDecoder
+                    (p where valid, else p̂)                                             └▶ WaterDecoder
 """
 
 from __future__ import annotations
@@ -67,22 +67,36 @@ class FLoRA(nn.Module):
         """
         height, width = sar.shape[-2:]
         if height % self.grid or width % self.grid:
-            raise ValueError(f"Input is {height} × {width} px; both must be multiples of {self.grid}: pad with invalid.")
+            raise ValueError(
+                f"Input is {height} × {width} px; both must be multiples of {self.grid}: pad with invalid."
+            )
         f = self.sar_encoder(sar, sar_valid)
-        predicted = self.predictor(f) if self.predictor is not None else [torch.zeros_like(level) for level in f]
+        predicted = (
+            self.predictor(f) if self.predictor is not None else [torch.zeros_like(level) for level in f]
+        )
         seen = self._cells(sar_valid.any(dim=1, keepdim=True), whole=False)
         if optical is None or optical_valid is None:
             prior, true = predicted, [torch.zeros_like(cells) for cells in seen]
         else:
             true = self._cells(optical_valid[:, :3].all(dim=1, keepdim=True), whole=True)
-            p = self.teacher.encode(optical, optical_valid)
+            p = self._encode_shown(optical, optical_valid)
             prior = [torch.where(t, a, b) for t, a, b in zip(true, p, predicted, strict=True)]
             seen = [a | b for a, b in zip(seen, true, strict=True)]
-        r: Pyramid = [
-            fuse(*level) for fuse, *level in zip(self.fusions, f, prior, true, seen, strict=True)
-        ]
+        r: Pyramid = [fuse(*level) for fuse, *level in zip(self.fusions, f, prior, true, seen, strict=True)]
         reflectance, spread = self.optical_decoder(r)
         return Output(reflectance, spread, self.water_decoder(r), latent=r, predicted=predicted, prior=prior)
+
+    def _encode_shown(self, optical: Tensor, valid: Tensor) -> Pyramid:
+        """Runs the teacher on the samples that show anything; in training, many show nothing."""
+        shown = valid.flatten(1).any(dim=1)
+        if not self.training or shown.all() or not shown.any():
+            return self.teacher.encode(optical, valid)
+        levels = []
+        for part in self.teacher.encode(optical[shown], valid[shown]):
+            level = part.new_zeros(len(valid), *part.shape[1:])
+            level[shown] = part
+            levels.append(level)
+        return levels
 
     def _cells(self, valid: Tensor, whole: bool) -> list[Tensor]:
         """Brings a (B, 1, H, W) mask to each level: cells that are valid in `whole`, or anywhere."""

@@ -31,7 +31,10 @@ class Stage(L.LightningModule):
         config = self.stage_config
         decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
         plain = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
-        groups = [{"params": decayed, "weight_decay": config.weight_decay}, {"params": plain, "weight_decay": 0.0}]
+        groups = [
+            {"params": decayed, "weight_decay": config.weight_decay},
+            {"params": plain, "weight_decay": 0.0},
+        ]
         optimizer = torch.optim.AdamW(groups, lr=config.lr, betas=(0.9, 0.99))
         warm = max(1, config.steps // 20)
 
@@ -127,7 +130,9 @@ class JointModule(Stage):
         self.objective = Objective(experiment.joint.objective, stage="joint")
         self.distils = any(name.startswith("distill") for name in self.objective.weights)
         if self.distils and experiment.teacher is None and experiment.initial is None:
-            raise ConfigError("joint.objective distils, but there is no teacher; add a teacher stage or set distill_* to 0.")
+            raise ConfigError(
+                "joint.objective distils, but there is no teacher; add a teacher stage or set distill_* to 0."
+            )
         self.mixer = PathMixer(experiment.paths, experiment.seed)
         self.model.teacher.requires_grad_(False)
 
@@ -141,13 +146,16 @@ class JointModule(Stage):
         """One step."""
         optical, valid = self.mixer(batch, self.global_step, self.stage_config.steps)
         output = self.model(batch.sar, batch.sar_valid, optical, valid)
-        teacher_output = None
-        if self.distils:
-            with torch.no_grad():
-                teacher_output = self.model.teacher(batch.optical, batch.optical_valid)
-        loss = self.objective(output, batch, teacher_output)
+        loss = self.objective(output, batch, self.taught(batch, output) if self.distils else None)
         self.log_terms(loss.total, loss.terms, len(batch))
         return loss.total
+
+    @torch.no_grad()
+    def taught(self, batch: Batch, output: Output) -> Output:
+        """Gives what the teacher makes of the true image; its picture is not asked for, so the student's stands there."""
+        levels = self.model.teacher.encode(batch.optical, batch.optical_valid)
+        water = self.model.teacher.water_decoder(levels)
+        return Output(output.optical.detach(), output.optical_spread.detach(), water, latent=levels)
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores radar alone, always: the path that users take."""

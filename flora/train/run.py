@@ -68,7 +68,9 @@ def _on_grid(chip: Chip, grid: int) -> Chip:
 
 
 def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bool) -> L.Trainer:
-    keep = ModelCheckpoint(dirpath=out, save_last=True, save_top_k=0, every_n_train_steps=experiment.checkpoint_every)
+    keep = ModelCheckpoint(
+        dirpath=out, save_last=True, save_top_k=0, every_n_train_steps=experiment.checkpoint_every
+    )
     callbacks: list[Callback] = [keep, LearningRateMonitor("step")]
     if stage.ema:
         callbacks.append(EMAWeightAveraging(decay=stage.ema, update_starting_at_step=stage.steps // 10))
@@ -78,7 +80,10 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
         precision=experiment.precision,
         gradient_clip_val=stage.clip,
         callbacks=callbacks,
-        logger=[CSVLogger(out, name="", version="csv"), TensorBoardLogger(out, name="", version="tensorboard")],
+        logger=[
+            CSVLogger(out, name="", version="csv"),
+            TensorBoardLogger(out, name="", version="tensorboard"),
+        ],
         val_check_interval=experiment.validate_every if validates else None,
         check_val_every_n_epoch=None if validates else 1,
         limit_val_batches=1.0 if validates else 0,
@@ -152,8 +157,15 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
         model = checkpoint.load(experiment.initial).model
     else:
         model = FLoRA(experiment.network())
+    model = model.to(memory_format=torch.channels_last)
     if experiment.teacher is not None:
-        _fit(TeacherModule(model.teacher, experiment), experiment, experiment.teacher, folder / "teacher", progress)
+        _fit(
+            TeacherModule(model.teacher, experiment),
+            experiment,
+            experiment.teacher,
+            folder / "teacher",
+            progress,
+        )
     _fit(JointModule(model, experiment), experiment, experiment.joint, folder / "joint", progress)
     temperature, threshold, scores = choose(model, experiment)
     provenance = {
@@ -175,7 +187,9 @@ def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
     record = folder / "experiment.yaml"
     if record.is_file():
         if not resume:
-            raise OutputError(f"'{folder}' holds a run already; resume it with --resume or choose another --out.")
+            raise OutputError(
+                f"'{folder}' holds a run already; resume it with --resume or choose another --out."
+            )
         if yaml.safe_load(record.read_text()) != resolved:
             raise ConfigError(f"'{folder}' was started with other settings; resume with those in '{record}'.")
     folder.mkdir(parents=True, exist_ok=True)

@@ -1,0 +1,214 @@
+"""Training: every inference parameter learns, the paths are mixed as configured, a resumed run goes on as it was."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from flora import checkpoint
+from flora.chip import Batch, Chip, ChipMeta, collate, pad
+from flora.data.pack import pack
+from flora.errors import ConfigError, OutputError
+from flora.model import FLoRA
+from flora.train import Experiment, run
+from flora.train.module import JointModule, TeacherModule
+from flora.train.paths import PathMixer, cloud
+from flora.train.scores import ValidationScores
+
+TINY = {"name": "tiny", "widths": [8, 8, 8, 8], "head_channels": 8}
+OPTICAL = {"charbonnier": 1.0, "ssim": 0.1, "edge": 0.1, "frequency": 0.1, "colour": 0.1, "spread": 0.1}
+WATER = {"bce": 1.0, "dice": 0.5, "hydrology": 0.1}
+DISTIL = {"distill_latent": 0.1, "distill_prior": 0.1, "distill_water": 0.1}
+
+
+def made_chip(number: int, size: int = 96, split: str = "train") -> Chip:
+    """A lake on land: dark in radar, brown in the picture, absent in the older picture."""
+    rng = np.random.default_rng(number)
+    rows, cols = np.mgrid[:size, :size]
+    water = np.hypot(rows - rng.integers(size), cols - rng.integers(size)) < size / 3
+    sar = rng.normal([[[-9.0]], [[-15.0]]], 2.0, (2, size, size)) - 11 * water
+    land = np.array([0.08, 0.10, 0.06, 0.30])[:, None, None]
+    brown = np.array([0.16, 0.13, 0.09, 0.05])[:, None, None]
+    everywhere = np.ones((4, size, size), bool)
+    return Chip(
+        sar=sar.astype(np.float32),
+        sar_valid=everywhere[:2],
+        meta=ChipMeta("lakes", f"event{number % 2}", f"g{number}", f"c{number}_{split}", split,
+                      optical_radiometry="surface", water_label="strong"),
+        optical=np.where(water, brown, land).astype(np.float32),
+        optical_valid=everywhere,
+        prior=np.broadcast_to(land, (4, size, size)).astype(np.float32),
+        prior_valid=everywhere,
+        water=water.astype(np.uint8),
+        water_valid=everywhere[0],
+    )  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "packed"
+    pack([made_chip(n) for n in range(6)] + [made_chip(n, split="val") for n in (10, 11)], folder)
+    return folder
+
+
+def experiment(packed: Path, **changes: object) -> Experiment:
+    settings: dict[str, object] = {
+        "name": "lakes",
+        "model": TINY,
+        "data": {"packed": packed, "mixture": {"lakes": 1}, "size": 64, "batch_size": 2, "workers": 0},
+        "teacher": {"steps": 4, "ema": 0.5, "objective": {"weights": OPTICAL | {"bce": 1.0}}},
+        "joint": {"steps": 8, "ema": 0.5, "objective": {"weights": OPTICAL | WATER | DISTIL}},
+        "precision": "32-true",
+        "validate_every": 4,
+        "checkpoint_every": 3,
+    }
+    return Experiment.model_validate(settings | changes)
+
+
+def batch_of(count: int = 4) -> Batch:
+    return collate([pad(made_chip(n), 128, 128) for n in range(count)])
+
+
+def quiet(module: TeacherModule | JointModule) -> TeacherModule | JointModule:
+    module.log_terms = lambda *_: None  # type: ignore[method-assign]
+    return module
+
+
+def test_every_inference_parameter_gets_a_gradient_in_the_joint_stage(packed: Path) -> None:
+    torch.manual_seed(0)
+    module = quiet(JointModule(FLoRA(experiment(packed).network()), experiment(packed))).train()
+    module.training_step(batch_of(), 0).backward()
+    parts = dict(module.model.named_parameters())
+    silent = [n for n, p in parts.items() if not n.startswith("teacher.") and (p.grad is None or not p.grad.any())]
+    assert not silent, silent
+    assert all(p.grad is None for n, p in parts.items() if n.startswith("teacher.")), "the teacher is frozen"
+    assert any(n.startswith("predictor.") for n in parts)
+
+
+def test_the_frozen_teacher_keeps_its_statistics(packed: Path) -> None:
+    module = quiet(JointModule(FLoRA(experiment(packed).network()), experiment(packed))).train()
+    before = {n: b.clone() for n, b in module.model.teacher.named_buffers()}
+    module.training_step(batch_of(), 0)
+    assert all(torch.equal(b, before[n]) for n, b in module.model.teacher.named_buffers())
+
+
+def test_water_labels_reach_the_encoder(packed: Path) -> None:
+    only_water = {"steps": 1, "objective": {"weights": {"bce": 1.0}}}
+    module = quiet(JointModule(FLoRA(TINY_CONFIG), experiment(packed, joint=only_water))).train()
+    module.training_step(batch_of(), 0).backward()
+    assert module.model.sar_encoder.stem.conv.weight.grad.abs().sum() > 0
+
+
+TINY_CONFIG = Experiment.model_validate(
+    {"name": "n", "model": TINY, "data": {"mixture": {}}, "teacher": None, "joint": {"steps": 1, "objective": {}}}
+).network()
+
+
+def test_distilling_without_a_teacher_is_refused(packed: Path) -> None:
+    with pytest.raises(ConfigError, match="no teacher"):
+        JointModule(FLoRA(TINY_CONFIG), experiment(packed, teacher=None))
+
+
+def test_an_unknown_preset_is_refused(packed: Path) -> None:
+    with pytest.raises(ConfigError, match="no preset"):
+        experiment(packed, model="huge").network()
+
+
+def test_path_shares_are_those_configured(packed: Path) -> None:
+    paths = experiment(
+        packed, paths={"true_start": 1, "true_end": 0, "archive": 0, "wrong_place": 0, "clouded": 0, "without_nir": 0}
+    ).paths
+    mixer, batch = PathMixer(paths, seed=0), batch_of()
+    optical, valid = mixer(batch, 0, 100)
+    assert torch.equal(optical[valid], batch.optical[batch.optical_valid])
+    assert not mixer(batch, 100, 100)[1].any(), "at the end of the run radar stands alone"
+
+
+def test_an_archive_image_is_the_older_one(packed: Path) -> None:
+    paths = experiment(
+        packed, paths={"true_start": 0, "true_end": 0, "archive": 1, "wrong_place": 0, "clouded": 0, "without_nir": 1}
+    ).paths
+    batch = batch_of()
+    optical, valid = PathMixer(paths, seed=0)(batch, 3, 100)
+    assert torch.equal(valid[:, :3], batch.prior_valid[:, :3])
+    assert not valid[:, 3].any()
+    assert torch.equal(optical[valid], batch.prior[valid])
+
+
+def test_the_same_step_draws_the_same_paths(packed: Path) -> None:
+    mixer, batch = PathMixer(experiment(packed).paths, seed=5), batch_of()
+    a, b, c = mixer(batch, 7, 100), mixer(batch, 7, 100), mixer(batch, 8, 100)
+    assert torch.equal(a[1], b[1])
+    assert not torch.equal(a[1], c[1])
+
+
+def test_clouds_hide_from_little_to_all() -> None:
+    shares = cloud(64, (128, 128), torch.Generator().manual_seed(0)).float().mean(dim=(1, 2, 3))
+    assert shares.min() < 0.25
+    assert shares.max() > 0.9
+
+
+def test_scores_by_hand() -> None:
+    scores = ValidationScores()
+    logits = torch.tensor([[[4.0, 4.0], [-4.0, -4.0]]])
+    water, valid = torch.tensor([[[1.0, 0.0], [1.0, 0.0]]]), torch.ones(1, 2, 2, dtype=torch.bool)
+    optical, true = torch.full((1, 3, 2, 2), 0.15), torch.full((1, 3, 2, 2), 0.12)
+    scores.update(logits, optical, water, valid, true, torch.ones(1, 3, 2, 2, dtype=torch.bool), ["a"])
+    result = scores.compute()
+    assert result["val/iou/a"] == pytest.approx(1 / 3)
+    assert result["val/psnr/a"] == pytest.approx(20.0, abs=1e-3)  # 0.03 / 0.3 = 0.1, so an MSE of 0.01
+
+
+def test_temperature_undoes_overconfidence() -> None:
+    generator = torch.Generator().manual_seed(0)
+    logits = torch.randn(1, 200, 200, generator=generator) * 2
+    water = (torch.rand(1, 200, 200, generator=generator) < torch.sigmoid(logits)).float()
+    scores, ones = ValidationScores(), torch.ones(1, 200, 200, dtype=torch.bool)
+    none = torch.zeros(1, 3, 200, 200)
+    scores.update(logits * 3, none, water, ones, none, none.bool(), ["a"])
+    assert scores.choose_temperature() == pytest.approx(3.0, rel=0.1)
+
+
+def weights_of(path: Path) -> dict[str, torch.Tensor]:
+    return checkpoint.load(path).model.state_dict()
+
+
+def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(packed: Path, tmp_path: Path) -> None:
+    whole = run(experiment(packed), tmp_path / "whole", progress=False)
+    made = checkpoint.load(whole)
+    assert 0 < made.threshold < 1
+    assert made.provenance["validation"]["val/iou/lakes"] >= 0
+    with pytest.raises(OutputError, match="--resume"):
+        run(experiment(packed), tmp_path / "whole", progress=False)
+
+    class Stop(Exception):
+        pass
+
+    steps = 0
+    real = JointModule.training_step
+
+    def dies(self: JointModule, batch: Batch, batch_idx: int) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == 6:  # after the checkpoint at step 3
+            raise Stop
+        return real(self, batch, batch_idx)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JointModule, "training_step", dies)
+        with pytest.raises(Stop):
+            run(experiment(packed), tmp_path / "cut", progress=False)
+    resumed = run(experiment(packed), tmp_path / "cut", resume=True, progress=False)
+    for name, tensor in weights_of(whole).items():
+        torch.testing.assert_close(weights_of(resumed)[name], tensor, atol=2e-3, rtol=2e-3, msg=name)
+
+
+def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "lakes"
+    folder.mkdir()
+    (folder / "experiment.yaml").write_text("name: other\n")
+    with pytest.raises(ConfigError, match="other settings"):
+        run(experiment(packed), tmp_path, resume=True, progress=False)
