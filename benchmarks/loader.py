@@ -38,7 +38,9 @@ def made_up(kind: str, count: int, side: int = 512) -> Iterator[Chip]:
     """Yields chips with plausible values: `full` has every layer, `radar` has SAR and water."""
     rng = np.random.default_rng(0)
     for number in range(count):
-        meta = ChipMeta(kind, "made-up", f"place-{number}", f"{kind}-{number}", "train", "calibrated", "surface", "strong")
+        meta = ChipMeta(
+            kind, "made-up", f"place-{number}", f"{kind}-{number}", "train", "calibrated", "surface", "strong"
+        )
         sar = rng.normal(-14, 4, (2, side, side)).astype(np.float32)
         seen = np.ones((4, side, side), np.bool_)
         # A border, as scenes have one: a quarter of the chips has mixed validity.
@@ -46,7 +48,9 @@ def made_up(kind: str, count: int, side: int = 512) -> Iterator[Chip]:
         chip = Chip(sar, seen[:2], meta, water=(sar[0] < -18).astype(np.uint8), water_valid=seen[0])
         if kind == "full":
             optical = rng.uniform(0, 0.4, (4, side, side)).astype(np.float32)
-            chip = chip.with_layers(optical=optical, optical_valid=seen, prior=optical[::-1], prior_valid=seen)
+            chip = chip.with_layers(
+                optical=optical, optical_valid=seen, prior=optical[::-1], prior_valid=seen
+            )
         yield chip
 
 
@@ -82,14 +86,23 @@ def machine() -> dict[str, object]:
     cpu = platform.processor()
     info = Path("/proc/cpuinfo")
     if info.is_file():
-        names = [line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line]
+        names = [
+            line.split(":", 1)[1].strip() for line in info.read_text().splitlines() if "model name" in line
+        ]
         cpu = names[0] if names else cpu
-    return {"cpu": cpu, "cores": os.cpu_count(), "system": platform.platform(), "load_1min": os.getloadavg()[0]}
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "system": platform.platform(),
+        "load_1min": os.getloadavg()[0],
+    }
 
 
 def commit() -> str:
     """Gives the commit that is measured, with a + where files differ from it."""
-    run = subprocess.run(["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False)
+    run = subprocess.run(
+        ["git", "describe", "--always", "--dirty=+"], capture_output=True, text=True, check=False
+    )
     return run.stdout.strip()
 
 
