@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     import xarray as xr
 
 
+CONNECT_SECONDS = 10
+
+
 def run_predict(
     paths: str | Path | Sequence[str | Path],
     out: str | Path,
@@ -140,7 +143,7 @@ def _client(address: str | None) -> Iterator[None]:
     from distributed import Client
 
     try:
-        client = Client(address, timeout="10s")  # type: ignore[no-untyped-call]
+        client = Client(address, timeout=CONNECT_SECONDS)  # type: ignore[no-untyped-call]
     except OSError as error:
         raise FloraError(
             f"No dask scheduler answers at '{address}'; expected one. Start it with 'dask scheduler', or leave out "

@@ -1,0 +1,167 @@
+"""From files on disk to products: many scenes, one sentence for each fault."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rasterio
+import torch
+from affine import Affine
+
+from flora.checkpoint import Checkpoint, save
+from flora.errors import CheckpointError, FloraError, InputError, OutputError
+from flora.model import FLoRA, ModelConfig
+from flora.products import run_predict
+from flora.scene import group_scenes
+
+
+def write_scene(
+    path: Path, names: tuple[str, ...] = ("VV", "VH"), crs: str | None = "EPSG:32722", seed: int = 0
+) -> Path:
+    rng = np.random.default_rng(seed)
+    values = rng.normal(-12, 3, (len(names), 90, 120)).astype(np.float32)
+    profile = {
+        "driver": "GTiff",
+        "height": 90,
+        "width": 120,
+        "count": len(names),
+        "dtype": "float32",
+        "nodata": np.nan,
+    }
+    transform = Affine(10, 0, 478_000, 0, -10, 6_700_000)
+    with rasterio.open(path, "w", **profile, crs=crs, transform=transform) as target:
+        target.write(values)
+        target.descriptions = names
+    return path
+
+
+@pytest.fixture(scope="module")
+def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    torch.manual_seed(0)
+    model = FLoRA(ModelConfig(widths=(4, 4, 8, 8), head_channels=4, window=2))
+    return save(tmp_path_factory.mktemp("weights") / "tiny.safetensors", Checkpoint(model, threshold=0.4))
+
+
+def test_scenes_of_both_habits_in_one_run(tmp_path: Path, weights: Path) -> None:
+    both = write_scene(tmp_path / "both.tif")
+    vv = write_scene(tmp_path / "pair_vv.tif", ("VV",), seed=1)
+    vh = write_scene(tmp_path / "pair_vh.tif", ("VH",), seed=2)
+    seen: list[tuple[int, int]] = []
+    summaries = run_predict(
+        [vv, both, vh],
+        tmp_path / "out",
+        weights=weights,
+        tile=64,
+        precision="fp32",
+        progress=lambda done, total: seen.append((done, total)),
+    )
+    assert [summary.scene for summary in summaries] == ["pair", "both"]
+    assert {folder.name for folder in (tmp_path / "out").iterdir()} == {"pair", "both"}
+    assert (seen[0], seen[-1]) == ((0, 8), (8, 8))
+    told = summaries[0]
+    assert told.sources == [str(vv), str(vh)]
+    assert told.model["weights"] == str(weights)
+    assert (told.crs, told.threshold, told.valid_share) == ("EPSG:32722", 0.4, 1.0)
+    assert told.valid_km2 == pytest.approx(90 * 120 * 1e-4, rel=2e-3)
+    assert all(path.is_file() for path in told.files.values())
+
+
+def test_files_are_grouped_into_scenes(tmp_path: Path) -> None:
+    files = {name: write_scene(tmp_path / f"{name}.tif") for name in ("one", "two")}
+    bands = {
+        name: write_scene(tmp_path / f"{name}.tif", ("b",))
+        for name in ("a_VV", "a_VH", "b-vh", "b-vv", "left", "right")
+    }
+    one, two = files.values()
+    pair_a, pair_b = [bands["a_VV"], bands["a_VH"]], [bands["b-vv"], bands["b-vh"]]
+    assert group_scenes(one) == [[one]]
+    assert group_scenes([two, one]) == [[two], [one]]
+    assert group_scenes([pair_a[0], pair_b[0], one, pair_b[1], pair_a[1]]) == [pair_a, pair_b, [one]]
+    assert group_scenes([bands["left"], bands["right"]]) == [[bands["left"], bands["right"]]]
+    assert group_scenes([tmp_path]) == [[tmp_path]]
+    with pytest.raises(InputError, match="does not exist"):
+        group_scenes([one, tmp_path / "missing_vv.tif"])
+
+
+def test_faults_are_told_before_anything_is_computed_or_written(tmp_path: Path, weights: Path) -> None:
+    good = write_scene(tmp_path / "good.tif")
+    empty = write_scene(tmp_path / "empty.tif")
+    with rasterio.open(empty, "r+") as target:
+        target.write(np.full((2, 90, 120), np.nan, np.float32))
+    nowhere = write_scene(tmp_path / "nowhere.tif", crs=None)
+    text = tmp_path / "notes.txt"
+    text.write_text("not a raster")
+    (tmp_path / "copy").mkdir()
+    twin = write_scene(tmp_path / "copy" / "good.tif")
+    out = tmp_path / "out"
+    faults: list[tuple[object, dict[str, object], type[FloraError], str]] = [
+        ([good, text], {}, InputError, r"notes.txt' is not a raster"),
+        ([good, tmp_path / "missing.tif"], {}, InputError, r"missing.tif' does not exist"),
+        ([good, empty], {}, InputError, r"'empty' has no valid pixel"),
+        (nowhere, {}, InputError, r"nowhere.tif has no coordinate reference system.*--no-crs"),
+        ([good, twin], {}, OutputError, r"2 scenes are named 'good'"),
+        (good, {"weights": text}, CheckpointError, r"notes.txt' is not a safetensors file"),
+        (good, {"tile": 100}, FloraError, r"The tile is 100 px"),
+        (good, {"device": "tpu"}, FloraError, r"Device 'tpu' is unknown"),
+        (good, {"optical": text}, InputError, r"notes.txt' is not a raster"),
+        (
+            [good, nowhere],
+            {"optical": good, "no_crs": True},
+            InputError,
+            r"One optical image was given for 2 scenes",
+        ),
+    ]
+    for paths, options, kind, sentence in faults:
+        with pytest.raises(kind, match=sentence):
+            run_predict(paths, out, **({"weights": weights, "tile": 64} | options))  # type: ignore[arg-type]
+        assert not out.exists(), sentence
+    (summary,) = run_predict(nowhere, out, weights=weights, tile=64, no_crs=True)
+    assert summary.crs is None
+    assert "no CRS" in summary.note
+    with pytest.raises(OutputError, match=r"nowhere' exists already"):
+        run_predict([good, nowhere], out, weights=weights, no_crs=True)
+    assert [folder.name for folder in out.iterdir()] == ["nowhere"]
+
+
+def test_an_optical_image_guides_the_network(tmp_path: Path, weights: Path) -> None:
+    scene = write_scene(tmp_path / "scene.tif")
+    picture = tmp_path / "before.tif"
+    values = np.random.default_rng(5).integers(200, 3000, (4, 90, 120)).astype(np.uint16)
+    profile = {"driver": "GTiff", "height": 90, "width": 120, "count": 4, "dtype": "uint16", "nodata": 0}
+    with rasterio.open(
+        picture, "w", **profile, crs="EPSG:32722", transform=Affine(10, 0, 478_000, 0, -10, 6_700_000)
+    ) as target:
+        target.write(values)
+        target.descriptions = ("red", "green", "blue", "nir")
+    (alone,) = run_predict(scene, tmp_path / "alone", weights=weights, tile=64, precision="fp32")
+    (guided,) = run_predict(
+        scene, tmp_path / "guided", weights=weights, tile=64, precision="fp32", optical=picture
+    )
+    assert (alone.optical_prior, guided.optical_prior) == (False, True)
+    pixels = [rasterio.open(s.files["optical"]).read() for s in (alone, guided)]
+    assert (pixels[0] != pixels[1]).mean() > 0.5
+
+
+def test_a_cluster_gives_the_same_files(tmp_path: Path, weights: Path) -> None:
+    distributed = pytest.importorskip("distributed")
+    scene = write_scene(tmp_path / "scene.tif")
+    settings = {"weights": weights, "tile": 64, "precision": "fp32"}
+    (here,) = run_predict(scene, tmp_path / "here", **settings)  # type: ignore[arg-type]
+    with distributed.LocalCluster(
+        n_workers=1, threads_per_worker=2, processes=False, dashboard_address=None
+    ) as cluster:
+        (there,) = run_predict(scene, tmp_path / "there", cluster=cluster.scheduler_address, **settings)  # type: ignore[arg-type]
+    for name in ("water_probability", "water", "optical", "quicklook"):
+        assert here.files[name].read_bytes() == there.files[name].read_bytes()
+
+
+def test_a_cluster_that_does_not_answer_is_told(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("flora.products.run.CONNECT_SECONDS", 0.2)
+    scene = write_scene(tmp_path / "scene.tif")
+    with pytest.raises(FloraError, match=r"No dask scheduler answers at 'tcp://127.0.0.1:9'"):
+        run_predict(scene, tmp_path / "out", weights=weights, tile=64, cluster="tcp://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()
