@@ -196,7 +196,7 @@ def test_json_holds_protocol_and_null_for_absent() -> None:
     content = json.loads(run(name="dark").to_json())
     assert content["predictor"] == "dark" and content["bootstrap"] == {
         "level": 0.95,
-        "resamples": 200,
+        "resamples": 100,
         "seed": 0,
     }
     row = content["rows"][0]

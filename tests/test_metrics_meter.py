@@ -72,6 +72,18 @@ def test_micro_and_macro_by_hand() -> None:
     assert math.isnan(found["iou_flood_only"]) and math.isnan(found["psnr[DN/10000]"])
 
 
+def test_the_threshold_decides() -> None:
+    truth = torch.tensor([[[1.0, 1, 0, 0]]])
+    empty = torch.zeros(1, 4, 1, 4)
+    truths = Truths(truth, torch.ones(1, 1, 4) > 0, empty, empty > 0)
+    found = []
+    for threshold in (0.2, 0.6, 0.9):
+        meter = Meter(threshold)
+        meter.update(torch.tensor([[[0.7, 0.6, 0.3, 0.1]]]), None, truths)
+        found.append(meter.compute()["iou_micro"])
+    assert found == pytest.approx([2 / 3, 1, 0])
+
+
 def test_a_false_alarm_on_a_dry_chip_costs() -> None:
     _, _, truths = scene()
     dry = truths.chips(slice(1, 2))
