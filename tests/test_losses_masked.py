@@ -13,6 +13,7 @@ from torch import Tensor
 
 from flora.losses import adversarial, distillation, hydrology, reconstruction, segmentation
 from flora.losses.masked import keep, masked_mean, shrunk
+from flora.losses.perceptual import perceptual_loss
 from flora.losses.stencil import dilated, eroded, gaussian, sobel
 
 Loss = Callable[[Tensor, Tensor, Tensor, Tensor | None], Tensor]
@@ -49,6 +50,16 @@ def _generator(p: Tensor, t: Tensor, v: Tensor, w: Tensor | None) -> Tensor:
     return adversarial.generator_loss(p[:, :1, ::4, ::4], v[:, 0], w)
 
 
+def _perceptual(p: Tensor, t: Tensor, v: Tensor, w: Tensor | None) -> Tensor:
+    def encode(picture: Tensor) -> list[Tensor]:
+        return [
+            picture,
+            torch.nn.functional.avg_pool2d(picture, 5, 3),
+        ]  # 24 px to 7 cells: the grids do not nest
+
+    return perceptual_loss(encode, p, t, v.all(1), w)
+
+
 def _water(function: Callable[..., Tensor], **options: float) -> Loss:
     def loss(p: Tensor, t: Tensor, v: Tensor, w: Tensor | None) -> Tensor:
         return function(p[:, 0], (t[:, 0] > 0).to(p), v[:, 0], w, **options)
@@ -68,6 +79,7 @@ LOSSES: dict[str, Loss] = {
     "frequency": lambda p, t, v, w: reconstruction.frequency_loss(p, t, v, w, block=16),
     "colour": lambda p, t, v, w: reconstruction.colour_loss(p, t, v, w, cell=7),
     "spread": _spread,
+    "perceptual": _perceptual,
     "bce": _water(segmentation.bce_loss),
     "bce, boundary": _water(segmentation.bce_loss, boundary_px=2, boundary_weight=0.3),
     "dice": _water(segmentation.dice_loss),

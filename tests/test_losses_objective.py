@@ -52,6 +52,10 @@ def _batch(seed: int = 1) -> Batch:
     )  # fmt: skip
 
 
+def _encode(picture: Tensor) -> list[Tensor]:
+    return [picture, torch.nn.functional.avg_pool2d(picture, 4)]
+
+
 EVERY = ObjectiveConfig(weights=Weights(**{name: 0.1 * (1 + i) for i, name in enumerate(TERMS)}))
 
 
@@ -61,7 +65,7 @@ def test_every_weight_has_a_term_and_the_other_way_round() -> None:
 
 def test_terms_are_exactly_those_configured_and_total_is_their_weighted_sum() -> None:
     scores = torch.randn(2, 1, 8, 8, requires_grad=True)
-    loss = Objective(EVERY, "joint")(_output(), _batch(), _output(7), scores)
+    loss = Objective(EVERY, "joint", _encode)(_output(), _batch(), _output(7), scores)
     assert set(loss.terms) == set(TERMS)
     expected = sum(EVERY.weights.model_dump()[name] * term.item() for name, term in loss.terms.items())
     assert loss.total.item() == pytest.approx(expected, rel=1e-5)
@@ -73,7 +77,7 @@ def test_terms_are_exactly_those_configured_and_total_is_their_weighted_sum() ->
 @pytest.mark.parametrize("name", TERMS)
 def test_each_term_reaches_what_it_teaches(name: str) -> None:
     output, scores = _output(), torch.randn(2, 1, 8, 8, requires_grad=True)
-    objective = Objective(ObjectiveConfig(weights=Weights(**{name: 1.0})), "joint")
+    objective = Objective(ObjectiveConfig(weights=Weights(**{name: 1.0})), "joint", _encode)
     objective(output, _batch(), _output(7), scores).total.backward()
     taught = {
         "spread": [output.optical_spread],
@@ -122,6 +126,11 @@ def test_distilling_a_predictor_that_is_not_there_is_an_error() -> None:
         objective(zeros, _batch(), _output(7))
     with torch.no_grad():
         assert objective(zeros, _batch(), _output(7)).total > 0  # validation asks for no gradient
+
+
+def test_a_perceptual_weight_without_a_network_is_an_error() -> None:
+    with pytest.raises(ConfigError, match="Loss 'perceptual' has a weight but no frozen network"):
+        Objective(ObjectiveConfig(weights=Weights(perceptual=1.0)), "joint")
 
 
 def test_nothing_configured_and_unknown_names_are_errors() -> None:
@@ -182,8 +191,8 @@ def test_a_single_polarisation_is_enough_to_be_asked() -> None:
 
 
 def test_uncertainty_starts_at_the_fixed_total_and_learns_a_factor_for_each_task() -> None:
-    fixed = Objective(EVERY, "joint")
-    learned = Objective(EVERY.model_copy(update={"balance": "uncertainty"}), "joint")
+    fixed = Objective(EVERY, "joint", _encode)
+    learned = Objective(EVERY.model_copy(update={"balance": "uncertainty"}), "joint", _encode)
     assert not list(fixed.parameters())
     assert set(learned.log_variance) == {"optical", "water", "distillation"}
     arguments = (_output(), _batch(), _output(7), torch.randn(2, 1, 8, 8, requires_grad=True))

@@ -12,6 +12,7 @@ from skimage.metrics import structural_similarity
 from torch import Tensor
 
 from flora.losses import reconstruction as loss
+from flora.losses.perceptual import perceptual_loss
 
 
 def _pair(side: int = 32, channels: int = 3) -> tuple[Tensor, Tensor, Tensor]:
@@ -151,3 +152,13 @@ def test_colour_takes_the_mean_of_valid_pixels() -> None:
     valid[..., 4:16] = False  # the left cell has 64 valid pixels, the right one 256
     expected = (0.4 - 2**-10) * 64 / (64 + 256)
     assert loss.colour_loss(predicted, target, valid).item() == pytest.approx(expected, rel=1e-3)
+
+
+def test_perceptual_by_hand() -> None:
+    target, predicted = torch.tensor([1.0, 0.0, 0.0]), torch.tensor([3.0, 4.0, 0.0])
+    target, predicted = (x.view(1, 3, 1, 1).expand(1, 3, 4, 4) for x in (target, predicted))
+    valid = torch.ones(1, 4, 4, dtype=torch.bool)
+    found = perceptual_loss(lambda picture: [picture, 2 * picture[..., ::2, ::2]], predicted, target, valid)
+    assert found.item() == pytest.approx(
+        (1 - 0.6) ** 2 + 0.8**2, rel=1e-5
+    )  # unit length: (0.6, 0.8) from (1, 0)

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from flora.chip import Batch
 from flora.errors import ConfigError
+from flora.losses.perceptual import Encoder
 from flora.losses.terms import TERMS, Comparison, Stage
 from flora.model.output import Output
 
@@ -27,6 +28,7 @@ class Weights(BaseModel):
         frequency: Difference of FFT magnitudes, block by block.
         colour: Difference of mean colours of cells.
         spread: Likelihood of the error under the predicted spread; teaches the spread only.
+        perceptual: Distance of a frozen network's features.
         adversarial: Hinge loss against a patch discriminator.
         bce: Cross-entropy of water.
         dice: One minus Dice of water, pooled over the batch.
@@ -46,6 +48,7 @@ class Weights(BaseModel):
     frequency: Weight = 0.0
     colour: Weight = 0.0
     spread: Weight = 0.0
+    perceptual: Weight = 0.0
     adversarial: Weight = 0.0
     bce: Weight = 0.0
     dice: Weight = 0.0
@@ -140,11 +143,17 @@ class Objective(nn.Module):
     Source: Kendall et al., CVPR 2018, arXiv 1705.07115, with the factor 1/2 left out.
     """
 
-    def __init__(self, config: ObjectiveConfig, stage: Stage) -> None:
-        """Checks that every configured term belongs to the stage.
+    def __init__(self, config: ObjectiveConfig, stage: Stage, encode: Encoder | None = None) -> None:
+        """Checks that every configured term can be computed in the stage.
+
+        Args:
+            config: Weights and options.
+            stage: `teacher` or `joint`.
+            encode: A frozen network from a unit-range picture to features, for the perceptual term.
 
         Raises:
-            ConfigError: The stage is unknown, nothing has a weight, or a term with a weight is not of this stage.
+            ConfigError: The stage is unknown, nothing has a weight, or a term with a weight is not of this stage or
+                has no network to compare with.
         """
         super().__init__()
         if stage not in get_args(Stage):
@@ -158,6 +167,11 @@ class Objective(nn.Module):
             raise ConfigError(
                 f"Loss {names} has a weight but cannot run in stage '{stage}'; set it to 0 there."
             )
+        if "perceptual" in self.weights and encode is None:
+            raise ConfigError(
+                "Loss 'perceptual' has a weight but no frozen network; give one, or set the weight to 0."
+            )
+        self.encode = encode
         tasks = sorted({TERMS[name].task for name in self.weights}) if config.balance == "uncertainty" else []
         self.log_variance = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
 
@@ -179,7 +193,9 @@ class Objective(nn.Module):
             ConfigError: A configured term lacks what it needs, or does not depend on anything that learns.
         """
         with torch.autocast(output.optical.device.type, enabled=False):
-            comparison = Comparison(output, batch, self.config, self.stage, teacher_output, scores)
+            comparison = Comparison(
+                output, batch, self.config, self.stage, teacher_output, scores, self.encode
+            )
             terms = {name: TERMS[name].compute(comparison) for name in self.weights}
             self._refuse_constants(terms)
             return Loss(self._total(terms), terms)

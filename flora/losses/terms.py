@@ -18,6 +18,7 @@ from torch import Tensor
 from flora.chip import Batch
 from flora.errors import ConfigError
 from flora.losses import adversarial, distillation, hydrology, reconstruction, segmentation
+from flora.losses.perceptual import Encoder, perceptual_loss
 from flora.model.output import Output
 from flora.normalize import reflectance_to_unit
 
@@ -38,6 +39,7 @@ class Comparison:
         stage: `teacher` sees optical, `joint` sees radar: a pixel its input does not show cannot be asked for.
         teacher: What the frozen teacher gave on the true optical image, or None.
         scores: A discriminator's scores of the reconstructed picture, (B, 1, h, w), or None.
+        encode: A frozen network whose features are compared, or None.
     """
 
     output: Output
@@ -46,6 +48,7 @@ class Comparison:
     stage: Stage
     teacher: Output | None = None
     scores: Tensor | None = None
+    encode: Encoder | None = None
 
     @cached_property
     def picture(self) -> Tensor:
@@ -179,6 +182,13 @@ def _distill_water(c: Comparison) -> Tensor:
     return distillation.soft_label_loss(c.logits, truth, c.taught, weight, temperature)
 
 
+def _perceptual(c: Comparison) -> Tensor:
+    if c.encode is None:
+        raise _missing("perceptual", "the frozen network it compares with")
+    valid = c.colour_valid & c.shown
+    return perceptual_loss(c.encode, c.picture, c.true_picture, valid, c.batch.weight_optical)
+
+
 def _adversarial(c: Comparison) -> Tensor:
     if c.scores is None:
         raise _missing("adversarial", "the discriminator's score of the picture")
@@ -217,6 +227,7 @@ TERMS: Final[dict[str, Term]] = {
     "frequency": Term("optical", _frequency),
     "colour": Term("optical", _colour),
     "spread": Term("optical", _spread),
+    "perceptual": Term("optical", _perceptual),
     "adversarial": Term("optical", _adversarial),
     "bce": Term("water", _bce),
     "dice": Term("water", _dice),
