@@ -50,11 +50,10 @@ class BioMassters(ChipDataset):
     def _record(self, place: str, month: str) -> Record:
         folder = self.root / place
         files = {"sar": folder / f"{place}_S1_{month}.tif", "optical": folder / f"{place}_S2_{month}.tif"}
-        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        skip = self.listing.missing(files)
         others = [path for path in sorted(folder.glob(f"{place}_S2_*.tif")) if path != files["optical"]]
         files |= {f"other_{path.stem[-2:]}": path for path in others}
         split = PLACE_SPLITS.get(place, "train")
-        skip = f"missing {', '.join(missing)}" if missing else ""
         return Record(f"{place}_{month}", place, f"biomassters_{place}", split, files, skip=skip)
 
     def _read(self, record: Record) -> Chip:

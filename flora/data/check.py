@@ -1,4 +1,4 @@
-"""Checks a dataset on disk against its data sheet: files, shapes, bands, units, codes, and that its splits are apart."""
+"""Checks a dataset on disk against its data sheet: files, bands, units, codes, and that its splits are apart."""
 
 from __future__ import annotations
 

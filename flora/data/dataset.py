@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flora.chip import Chip, ChipMeta
+from flora.data.listing import Listing
 from flora.errors import DataError
 
 Split = Literal["train", "val", "test", "all"]
@@ -92,6 +93,7 @@ class ChipDataset(ABC):
         official_split: The split is the publisher's own; neighbours across it are reported, not refused.
         aligned: All rasters of a chip lie on one grid.
         label_codes: Values that a label file may hold.
+        listing: Which files exist; indices ask it instead of the disk.
     """
 
     name: ClassVar[str]
@@ -118,6 +120,7 @@ class ChipDataset(ABC):
             raise DataError(f"Found split '{split}'; expected one of {', '.join(SPLITS)} or all.")
         self.root = Path(root)
         self.split = split
+        self.listing = Listing()
         self._require_layout()
         listed = [record for record in self._index() if split in ("all", record.split)]
         self.records = [record for record in listed if not record.skip]

@@ -215,12 +215,12 @@ def _windows(area: str, files: dict[str, Path], splits: dict[str, str]) -> list[
         return [Record(area, event, group, split, files, skip=f"missing {', '.join(missing)} of area {area}")]
     with opened(files["vv"]) as radar:
         shape = radar.shape
-        grid = f"deepflood_{place}_{radar.crs}"
+        grid = str(radar.crs)
         boxes = [
             (
                 (row, col),
                 radar.xy(row, col, offset="ul"),
-                radar.xy(_last(row, shape[0]), _last(col, shape[1])),
+                radar.xy(_last(row, shape[0]), _last(col, shape[1]), offset="lr"),
             )
             for row in range(0, shape[0], WINDOW)
             for col in range(0, shape[1], WINDOW)

@@ -48,7 +48,6 @@ class DeepFloodTiles(ChipDataset):
 
     def _record(self, name: str, splits: dict[str, str]) -> Record:
         files = {layer: self.root / "Tiles" / part / name for layer, part in self.parts.items()}
-        missing = [f"'{path.parent.name}/{name}'" for path in files.values() if not path.exists()]
         area = area_of(Path(name))
         if area is None:
             raise DataError(
@@ -56,9 +55,13 @@ class DeepFloodTiles(ChipDataset):
                 "Rename it or take it out."
             )
         place, event = place_and_event(area)
-        skip = f"missing {', '.join(missing)}" if missing else ""
         return Record(
-            name.removesuffix(".tif"), event, f"deepflood_{place}", split_of(place, splits), files, skip=skip
+            name.removesuffix(".tif"),
+            event,
+            f"deepflood_{place}",
+            split_of(place, splits),
+            files,
+            skip=self.listing.missing(files),
         )
 
     def _read(self, record: Record) -> Chip:

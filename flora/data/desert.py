@@ -37,9 +37,7 @@ class Desert(ChipDataset):
 
     def _record(self, chip: str) -> Record:
         files = {"sar": self.root / f"{chip}_VV.tif", "optical": self.root / f"{chip}_RGB.tif"}
-        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
-        skip = f"missing {', '.join(missing)}" if missing else ""
-        return Record(f"desert_{chip}", "desert", "desert", "train", files, skip=skip)
+        return Record(f"desert_{chip}", "desert", "desert", "train", files, skip=self.listing.missing(files))
 
     def _read(self, record: Record) -> Chip:
         sar, sar_valid = sar_layer({"VV": read_bands(record.files["sar"], 1)[0]})

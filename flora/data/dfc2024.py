@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
@@ -45,10 +44,10 @@ class DFC2024(ChipDataset):
 
     def _record(self, stem: str) -> Record:
         files = {"sar": self.root / "images" / f"{stem}.tif", "water": self.root / "labels" / f"{stem}.png"}
-        missing = [_relative(path) for path in files.values() if not path.exists()]
         split = "val" if stem in VALIDATION else "train"
-        skip = f"missing {', '.join(missing)}" if missing else ""
-        return Record(f"dfc2024_{stem}", "dfc2024", f"dfc2024_{stem}", split, files, skip=skip)
+        return Record(
+            f"dfc2024_{stem}", "dfc2024", f"dfc2024_{stem}", split, files, skip=self.listing.missing(files)
+        )
 
     def _read(self, record: Record) -> Chip:
         vv, vh = decibel(read_bands(record.files["sar"], 2).astype(np.float64) / 10000)
@@ -65,7 +64,3 @@ class DFC2024(ChipDataset):
         """Reads elevation (m, two sources), land cover and water occurrence (%), each (H, W) int16."""
         layers = read_bands(self.records[index].files["sar"], 2 + len(CONTEXT))[2:]
         return dict(zip(CONTEXT, layers, strict=True))
-
-
-def _relative(path: Path) -> str:
-    return f"'{path.parent.name}/{path.name}'"

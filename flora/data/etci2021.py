@@ -51,8 +51,23 @@ class ETCI2021(ChipDataset):
             with table.open(newline="") as lines:
                 rows = list(csv.DictReader(lines))
         else:
-            rows = [_row_of(path) for path in sorted(self.root.glob("*/tiles/vv/*_vv.*"))]
+            rows = [self._row(path) for path in sorted(self.root.glob("*/tiles/vv/*_vv.*"))]
         return [self._record(row) for row in rows]
+
+    def _row(self, path: Path) -> dict[str, str]:
+        """Makes the row of a tile from its published name, for trees without `tiles.csv`."""
+        tile = path.stem.removesuffix("_vv")
+        scene, row, col = tile.rsplit("_", 2)
+        label = self.listing.picture(path.parents[1] / "flood_label" / tile)
+        return {
+            "scene": path.parents[2].name,
+            "tile": tile,
+            "row": row.removeprefix("x-"),
+            "col": col.removeprefix("y-"),
+            "region": scene.split("_")[0],
+            "has_pixel_label": str(int(self.listing.has(label))),
+            "flag": "",
+        }
 
     def _record(self, row: dict[str, str]) -> Record:
         region = row["region"]
@@ -62,12 +77,11 @@ class ETCI2021(ChipDataset):
                 "Add the region to REGION_SPLITS."
             )
         tiles = self.root / row["scene"] / "tiles"
-        files = {band: _picture(tiles / band / f"{row['tile']}_{band}") for band in ("vv", "vh")}
+        files = {band: self.listing.picture(tiles / band / f"{row['tile']}_{band}") for band in ("vv", "vh")}
         labelled = row["has_pixel_label"] == "1"
         if labelled:
-            files["water"] = _picture(tiles / "flood_label" / row["tile"])
+            files["water"] = self.listing.picture(tiles / "flood_label" / row["tile"])
         top, left = int(row["row"]) * TILE, int(row["col"]) * TILE
-        missing = [layer for layer, path in files.items() if not path.exists()]
         doubtful = row["flag"] if labelled else ""
         return Record(
             chip=row["tile"],
@@ -76,7 +90,7 @@ class ETCI2021(ChipDataset):
             split=REGION_SPLITS[region],
             files=files,
             footprint=Footprint(row["scene"], left, top, left + TILE - 1, top + TILE - 1),
-            skip=f"missing {', '.join(missing)}" if missing else doubtful,
+            skip=self.listing.missing(files) or doubtful,
         )
 
     def _read(self, record: Record) -> Chip:
@@ -122,24 +136,3 @@ def outside_swath(vv: NDArray[np.uint8], vh: NDArray[np.uint8]) -> NDArray[np.bo
         return white
     area = ndimage.binary_opening(np.pad(white, 8, mode="edge"), np.ones((9, 9), np.bool_))[8:-8, 8:-8]
     return np.asarray(ndimage.binary_dilation(area, iterations=4) | (area & white), np.bool_)
-
-
-def _row_of(path: Path) -> dict[str, str]:
-    tile = path.stem.removesuffix("_vv")
-    scene, row, col = tile.rsplit("_", 2)
-    label = _picture(path.parents[1] / "flood_label" / tile)
-    return {
-        "scene": path.parents[2].name,
-        "tile": tile,
-        "row": row.removeprefix("x-"),
-        "col": col.removeprefix("y-"),
-        "region": scene.split("_")[0],
-        "has_pixel_label": str(int(label.exists())),
-        "flag": "",
-    }
-
-
-def _picture(stem: Path) -> Path:
-    """Gives the PNG (as published) or, where only that exists, the JPEG."""
-    jpeg = stem.with_name(stem.name + ".jpg")
-    return jpeg if jpeg.exists() else stem.with_name(stem.name + ".png")

@@ -38,47 +38,67 @@ class Ombria(ChipDataset):
       and the picture does not deny it, or where the picture shows water at both dates; it is land where neither
       mask nor pictures show water and the radar is not dark at both dates; else invalid; weak. A chip `before`
       is labelled by its picture alone; index. `context` gives the mask whole, for before/after change.
-    - Splits: train and val by scene cluster (`scene_clusters.csv`); test: France and Timor 2021.
+    - Splits: train and val by scene cluster (`scene_clusters.csv`; without it all of them train); test: France and
+      Timor 2021.
     - Size: 792 sets, 1,584 chips. Licence: as published; contains modified Copernicus Sentinel data.
     - Paper: Drakonakis et al., OmbriaNet, IEEE JSTARS 2022, doi 10.1109/JSTARS.2022.3155559.
     """
 
     name: ClassVar[str] = "ombria"
-    layout: ClassVar[tuple[str, ...]] = ("OmbriaS1", "OmbriaS2", "scene_clusters.csv")
+    layout: ClassVar[tuple[str, ...]] = ("OmbriaS1", "OmbriaS2")
     size: ClassVar[tuple[int, int] | None] = (256, 256)
     sar_bands: ClassVar[tuple[str, ...]] = ("VV",)
     has_water: ClassVar[bool] = True
     label_codes: ClassVar[tuple[int, ...]] = (0, 255)
 
     def _index(self) -> list[Record]:
-        with (self.root / "scene_clusters.csv").open(newline="") as lines:
-            rows = list(csv.DictReader(lines))
-        records = [self._record(row, date) for row in rows for date in DATES]
+        records = [self._record(*row, date) for row in self._sets() for date in DATES]
         for event in EVENTS_2021:
             stems = sorted((self.root / "2021" / event / "Sentinel1" / "MASK").glob("gt_*.png"))
             numbers = sorted(int(path.stem.removeprefix("gt_")) for path in stems)
             records += [self._record_2021(event, number, date) for number in numbers for date in DATES]
         return records
 
-    def _record(self, row: dict[str, str], date: str) -> Record:
-        chip, part = row["chip"], row["official_split"]
+    def _sets(self) -> list[tuple[str, str, str]]:
+        """Lists chip, published part and scene cluster; without the table all chips are one cluster."""
+        table = self.root / "scene_clusters.csv"
+        if table.is_file():
+            with table.open(newline="") as lines:
+                return [
+                    (row["chip"], row["official_split"], row["scene_cluster"])
+                    for row in csv.DictReader(lines)
+                ]
+        masks = sorted(self.root.glob("OmbriaS1/*/MASK/S1_mask_*.png"))
+        return [(path.stem.removeprefix("S1_mask_"), path.parents[1].name, "unknown") for path in masks]
+
+    def remarks(self) -> list[str]:
+        """Says what it means that the table of scene clusters is not there."""
+        if (self.root / "scene_clusters.csv").is_file():
+            return []
+        return [
+            "without 'scene_clusters.csv' all sets train: 63 of the 70 published test chips touch a training chip"
+        ]
+
+    def _record(self, chip: str, part: str, cluster: str, date: str) -> Record:
         files = {"mask": self.root / "OmbriaS1" / part / "MASK" / f"S1_mask_{chip}.png"}
         for sensor in ("S1", "S2"):
             for when in DATES:
                 stem = self.root / f"Ombria{sensor}" / part / when.upper() / f"{sensor}_{when}_{chip}"
-                files[f"{sensor}_{when}"] = _picture(stem)
-        cluster = row["scene_cluster"]
+                files[f"{sensor}_{when}"] = self.listing.picture(stem)
+        place = f"ombria_{cluster}"
         split = "val" if cluster in VAL_CLUSTERS else "train"
-        return _with_missing(f"{chip}_{date}", f"ombria_{cluster}", split, files)
+        return Record(f"{chip}_{date}", place, place, split, files, skip=self.listing.missing(files))
 
     def _record_2021(self, event: str, number: int, date: str) -> Record:
         folder = self.root / "2021" / event
         files = {"mask": folder / "Sentinel1" / "MASK" / f"gt_{number}.png"}
         for sensor, part in (("S1", "Sentinel1"), ("S2", "Sentinel2")):
             for when in DATES:
-                files[f"{sensor}_{when}"] = _picture(folder / part / when.upper() / f"im{when}_{number}")
+                stem = folder / part / when.upper() / f"im{when}_{number}"
+                files[f"{sensor}_{when}"] = self.listing.picture(stem)
         place = f"{event.lower()}2021"
-        return _with_missing(f"{place}_{number}_{date}", place, "test", files)
+        skip = self.listing.missing(files)
+        return Record(f"{place}_{number}_{date}", place, place, "test", files, skip=skip)
 
     def _read(self, record: Record) -> Chip:
         date = record.chip.rsplit("_", 1)[1]
@@ -179,15 +199,3 @@ def _no_data(grey: Byte) -> Bool:
 def _grey(path: Path) -> Byte:
     picture = read_picture(path)
     return picture if picture.ndim == 2 else picture[..., 0]
-
-
-def _with_missing(chip: str, place: str, split: str, files: dict[str, Path]) -> Record:
-    missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
-    skip = f"missing {', '.join(missing)}" if missing else ""
-    return Record(chip, place, place, split, files, skip=skip)
-
-
-def _picture(stem: Path) -> Path:
-    """Gives the PNG (as published) or, where only that exists, the JPEG."""
-    jpeg = stem.with_suffix(".jpg")
-    return jpeg if jpeg.exists() else stem.with_suffix(".png")

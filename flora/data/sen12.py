@@ -36,10 +36,21 @@ class Sen12(ChipDataset):
             with table.open(newline="") as lines:
                 rows = list(csv.DictReader(lines))
             return [
-                _record(self.root / row["kind"], row["sar"], row["optical"], row["group"]) for row in rows
+                self._record(self.root / row["kind"], row["sar"], row["optical"], row["group"])
+                for row in rows
             ]
-        paths = sorted(self.root.glob("*/s1_*/*_s1_*.png"))
-        return [_published(path) for path in paths]
+        return [self._published(path) for path in sorted(self.root.glob("*/s1_*/*_s1_*.png"))]
+
+    def _published(self, path: Path) -> Record:
+        season = path.parents[1]
+        scene = path.parent.name.removeprefix("s1_")
+        optical = f"s2_{scene}/{path.name.replace('_s1_', '_s2_')}"
+        return self._record(season, f"s1_{scene}/{path.name}", optical, f"sen12_{season.name}_{scene}")
+
+    def _record(self, folder: Path, sar: str, optical: str, group: str) -> Record:
+        files = {"sar": folder / sar, "optical": folder / optical}
+        chip = Path(sar).stem.replace("_s1_", "_")
+        return Record(chip, group, group, "train", files, skip=self.listing.missing(files))
 
     def _read(self, record: Record) -> Chip:
         grey = read_picture(record.files["sar"])
@@ -52,17 +63,3 @@ class Sen12(ChipDataset):
             optical=optical,
             optical_valid=optical_valid,
         )
-
-
-def _published(path: Path) -> Record:
-    scene = path.parent.name.removeprefix("s1_")
-    group = f"sen12_{path.parents[1].name}_{scene}"
-    optical = f"s2_{scene}/{path.name.replace('_s1_', '_s2_')}"
-    return _record(path.parents[1], f"s1_{scene}/{path.name}", optical, group)
-
-
-def _record(folder: Path, sar: str, optical: str, group: str) -> Record:
-    files = {"sar": folder / sar, "optical": folder / optical}
-    missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
-    skip = f"missing {', '.join(missing)}" if missing else ""
-    return Record(Path(sar).stem.replace("_s1_", "_"), group, group, "train", files, skip=skip)

@@ -84,9 +84,9 @@ class SEN12MS(ChipDataset):
             "sar": self._path(season, "s1", scene, number),
             "optical": self._path(season, "s2", scene, number),
         }
-        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        skip = self.listing.missing(files)
         cloudy = self._path(season, "s2_cloudy", scene, number)
-        if cloudy.exists():
+        if self.listing.has(cloudy):
             files["prior"] = cloudy
         place = f"{season}_{scene}"
         return Record(
@@ -95,7 +95,7 @@ class SEN12MS(ChipDataset):
             group=place,
             split=self._split_of(season, scene),
             files=files,
-            skip=f"missing {', '.join(missing)}" if missing else "",
+            skip=skip,
         )
 
     def _path(self, season: str, kind: str, scene: int, number: int) -> Path:

@@ -63,19 +63,18 @@ class Sen1Floods11(ChipDataset):
     def _index(self) -> list[Record]:
         named = [(chip, OFFICIAL_LISTS[part]) for part, chips in self.listed().items() for chip in chips]
         records = [self._record(chip, split) for chip, split in named]
-        return [record for record in records if any(path.exists() for path in record.files.values())]
+        return [record for record in records if any(self.listing.has(path) for path in record.files.values())]
 
     def _record(self, chip: str, split: str) -> Record:
         folder = self.root / EVENTS_FOLDER / "HandLabeled"
         parts = {"sar": "S1Hand", "water": "LabelHand"}
         files = {layer: folder / part / f"{chip}_{part}.tif" for layer, part in parts.items()}
-        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
+        missing = self.listing.missing(files)
         optical = folder / "S2Hand" / f"{chip}_S2Hand.tif"
-        if optical.exists():
+        if self.listing.has(optical):
             files["optical"] = optical
         event = event_of(chip)
-        skip = f"missing {', '.join(missing)}" if missing else UNUSABLE.get(chip, "")
-        return Record(chip, event, f"{event}_{chip}", split, files, skip=skip)
+        return Record(chip, event, f"{event}_{chip}", split, files, skip=missing or UNUSABLE.get(chip, ""))
 
     def remarks(self) -> list[str]:
         """Says how many of the listed chips are here."""
@@ -123,9 +122,9 @@ class Sen1Floods11Weak(ChipDataset):
         files = {"sar": folder / "S1Weak" / f"{chip}_S1Weak.tif"}
         optional = {"optical": "S2Weak", "index": "S2IndexLabelWeak", "otsu": "S1OtsuLabelWeak"}
         paths = {layer: folder / part / f"{chip}_{part}.tif" for layer, part in optional.items()}
-        files |= {layer: path for layer, path in paths.items() if path.exists()}
+        files |= {layer: path for layer, path in paths.items() if self.listing.has(path)}
         event = event_of(chip)
-        skip = "" if {"index", "otsu"} & set(files) else f"missing '{paths['index'].name}'"
+        skip = "" if {"index", "otsu"} & set(files) else self.listing.missing({"index": paths["index"]})
         return Record(chip, event, f"{event}_{chip}", "train", files, skip=skip)
 
     def read_label(self, record: Record) -> NDArray[np.integer]:

@@ -46,7 +46,6 @@ class Sih1733(ChipDataset):
     def _record(self, pair: str, split: str, row: int, col: int) -> Record:
         files = {"sar": self.root / f"{pair}_sar.jpg", "optical": self.root / f"{pair}_optical.jpg"}
         height, width = min(WINDOW, SCENE[0] - row), min(WINDOW, SCENE[1] - col)
-        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
         return Record(
             chip=f"{pair}_r{row:04d}_c{col:04d}",
             event=pair,
@@ -55,7 +54,7 @@ class Sih1733(ChipDataset):
             files=files,
             window=(row, col, height, width),
             footprint=Footprint(pair, col, row, col + width - 1, row + height - 1),
-            skip=f"missing {', '.join(missing)}" if missing else "",
+            skip=self.listing.missing(files),
         )
 
     def _read(self, record: Record) -> Chip:

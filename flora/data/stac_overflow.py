@@ -43,10 +43,15 @@ class StacOverflow(ChipDataset):
 
     def _record(self, chip: str) -> Record:
         files = {layer: self.root / f"{chip}_{layer}.tif" for layer in ("vv", "vh", "label")}
-        missing = [f"'{path.name}'" for path in files.values() if not path.exists()]
         event = EVENT_NAMES.get(chip[:3], chip[:3])
-        skip = f"missing {', '.join(missing)}" if missing else ""
-        return Record(chip, event, f"stac_{chip[:3]}", EVENT_SPLITS.get(chip[:3], "train"), files, skip=skip)
+        return Record(
+            chip,
+            event,
+            f"stac_{chip[:3]}",
+            EVENT_SPLITS.get(chip[:3], "train"),
+            files,
+            skip=self.listing.missing(files),
+        )
 
     def _read(self, record: Record) -> Chip:
         vv, vh = (read_bands(record.files[band], 1)[0] for band in ("vv", "vh"))

@@ -43,10 +43,10 @@ class TerraMesh(ChipDataset):
 
     def _record(self, tile: str) -> Record:
         files = {"sar": self.root / "S1RTC" / f"{tile}.tif", "optical": self.root / "S2L1C" / f"{tile}.tif"}
-        missing = [f"'{path.parent.name}/{path.name}'" for path in files.values() if not path.exists()]
-        skip = f"missing {', '.join(missing)}" if missing else ""
         cell = tile.rsplit("_", 2)[0]
-        return Record(tile, "terramesh", f"terramesh_{cell}", "train", files, skip=skip)
+        return Record(
+            tile, "terramesh", f"terramesh_{cell}", "train", files, skip=self.listing.missing(files)
+        )
 
     def _read(self, record: Record) -> Chip:
         vv, vh = read_bands(record.files["sar"], 2)
