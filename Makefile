@@ -28,6 +28,12 @@ check: $(VENV)/.installed-dev  ## Checks style, types and the direction of impor
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
+bench: $(VENV)/.installed-dev  ## Measures speed; one JSON a benchmark, under out/benchmarks.
+	@mkdir -p out/benchmarks
+	@for script in benchmarks/*.py; do \
+	  echo "$$script" && $(BIN)/python "$$script" --out "out/benchmarks/$$(basename "$$script" .py).json" || exit 1; \
+	done
+
 clean:  ## Removes what tests and demos wrote; the environment stays.
 	rm -rf out .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache build dist
 	find flora tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
