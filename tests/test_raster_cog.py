@@ -61,7 +61,10 @@ def test_class_map_keeps_colours_no_data_names_and_tags(tmp_path: Path) -> None:
         colors = found.colormap(1)
         assert {value: colors[value] for value in (0, 1, 255)} == WATER.colors
     with rasterio.open(path, overview_level=0) as half:
-        assert set(np.unique(half.read(1))) == {0, 1, 255}, "overviews of classes must not be mixed"
+        small = half.read(1)
+    # Each pixel of the overview is one of the four below it, at the same place in all.
+    thinned = [classes[y::2, x::2] for y in (0, 1) for x in (0, 1)]
+    assert any(np.array_equal(small, each) for each in thinned), "classes must not be mixed in overviews"
 
 
 def test_probability_keeps_nan_and_averages(tmp_path: Path) -> None:
@@ -253,7 +256,7 @@ from odc.geo.geobox import GeoBox
 from flora.raster import CogSpec, write_cog
 
 side = int(sys.argv[1])
-lazy = da.random.default_rng(0).random((side, side), chunks=1024, dtype=np.float32)
+lazy = da.full((side, side), 0.5, chunks=1024, dtype=np.float32)
 with dask.config.set(num_workers=2):
     write_cog(sys.argv[2], lazy, GeoBox((side, side), Affine(10, 0, 0, 0, -10, 0), "EPSG:32722"),
               CogSpec("float32", ("p",), nodata=float("nan")))
@@ -263,10 +266,10 @@ print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
 
 @pytest.mark.slow
 def test_memory_does_not_grow_with_the_picture(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """16 times the pixels (16 to 268 million, 1 GB) may not cost more than GDAL's cache and a few blocks."""
+    """25 times the pixels (17 to 419 million, 1.7 GB) may not cost more than GDAL's cache and a few blocks."""
     monkeypatch.setenv("GDAL_CACHEMAX", "64")
     peaks = [
         int(subprocess.check_output([sys.executable, "-c", PEAK, str(side), str(tmp_path / f"{side}.tif")]))
-        for side in (4096, 16384)
+        for side in (4096, 20480)
     ]
     assert peaks[1] < peaks[0] + 200, peaks
