@@ -97,6 +97,7 @@ def save(path: str | Path, checkpoint: Checkpoint, dtype: torch.dtype = torch.fl
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_name(f".{path.name}.partial")
     save_file(tensors, str(partial), metadata={KEY: json.dumps(header)})
+    partial.chmod(0o644)  # safetensors makes private files
     partial.replace(path)
     return path
 

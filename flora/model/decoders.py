@@ -43,7 +43,7 @@ class PyramidDecoder(nn.Module):
         """
         x = levels[-1]
         for level in range(LEVELS - 2, -1, -1):
-            x = self.stacks[level](F.relu(levels[level] + self.raises[level](x)))
+            x = self.stacks[level](F.relu(levels[level] + self.raises[level](x), inplace=True))
         return F.pixel_shuffle(self.last(self.head(x)), self.stem_stride)
 
     def reach(self) -> list[int]:

@@ -113,7 +113,7 @@ class FusionBlock(nn.Module):
         if self.gate is None:
             return z
         gate = torch.sigmoid(self.gate(torch.cat([sar, z, prior_true.to(sar.dtype)], dim=1)))
-        return sar + gate * (z - sar)
+        return torch.lerp(sar, z, gate)
 
     def reach(self, margin: int) -> int:
         """Cells beyond a tile that `margin` cells of the latent need."""
