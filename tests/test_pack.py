@@ -205,6 +205,8 @@ def test_split_dataset_and_several_packs(tmp_path: Path) -> None:
     assert names(datasets=["two"]) == ["c"]
     both = PackedDataset([tmp_path / "packs" / "two", tmp_path / "packs" / "one"])
     assert [both[i].meta.chip for i in range(3)] == ["c", "a", "b"]
+    with pytest.raises(DataError, match="Two chips of two are named 'c'"):
+        PackedDataset([tmp_path / "packs", tmp_path / "packs" / "two"])
     with pytest.raises(DataError, match="No chip of split 'test'"):
         PackedDataset(tmp_path / "packs", split="test")
 

@@ -18,7 +18,7 @@ import numpy as np
 from safetensors.numpy import save_file
 from torch.utils.data import Dataset
 
-from flora.chip import Chip
+from flora.chip import Chip, ChipMeta
 from flora.data.index import INDEX_NAME, PackedChip, PackIndex, Shard, find_packs, read_index
 from flora.data.shard import Layer, Tensors, decode, encode, open_shard
 from flora.errors import ConfigError, DataError, OutputError
@@ -127,20 +127,27 @@ def _describe(chip: Chip, shard: int, key: str, bands: dict[Layer, list[int]]) -
 
 def _check(entries: Sequence[PackedChip]) -> None:
     """Refuses chips of one name, and a place in two splits: scores on it would be remembered, not learnt."""
-    names: set[tuple[str, str]] = set()
+    _refuse_twins([entry.meta for entry in entries])
     split_of: dict[tuple[str, str], str] = {}
     for meta in (entry.meta for entry in entries):
-        if (meta.dataset, meta.chip) in names:
-            raise DataError(
-                f"Two chips of {meta.dataset} are named '{meta.chip}'; give each a name of its own."
-            )
-        names.add((meta.dataset, meta.chip))
         split = split_of.setdefault((meta.dataset, meta.group), meta.split)
         if split != meta.split:
             raise DataError(
                 f"Group '{meta.group}' of {meta.dataset} is in the splits {split} and {meta.split}; chips of one "
                 "place belong to one split."
             )
+
+
+def _refuse_twins(metas: Sequence[ChipMeta]) -> None:
+    """Refuses two chips of one dataset and name."""
+    names: set[tuple[str, str]] = set()
+    for meta in metas:
+        if (meta.dataset, meta.chip) in names:
+            raise DataError(
+                f"Two chips of {meta.dataset} are named '{meta.chip}'; give each a name of its own, and pack a "
+                "dataset once."
+            )
+        names.add((meta.dataset, meta.chip))
 
 
 class PackedDataset(Dataset[Chip]):
@@ -176,6 +183,7 @@ class PackedDataset(Dataset[Chip]):
         self._open: dict[int, Tensors] = {}
         for folder in (pack for one in roots for pack in find_packs(Path(one))):
             self._add(folder, split, datasets)
+        _refuse_twins([chip.meta for chip in self.chips])
         if not self.chips:
             wanted = f"split '{split}'" if split else "any split"
             chosen = f" of {', '.join(sorted(datasets))}" if datasets else ""
@@ -247,15 +255,15 @@ class PackedDataset(Dataset[Chip]):
         if entry.shard not in self._open:
             self._open[entry.shard] = open_shard(self._shards[entry.shard], self.in_memory)
         shard = self._open[entry.shard]
-        names = [n for layer in entry.bands if entry.bands[layer] for n in (layer, f"{layer}_valid")] + [
-            "water"
-        ]
-        found = {name: shard[f"{entry.key}.{name}"] for name in names if f"{entry.key}.{name}" in shard}
         height, width = entry.shape
-        for name in names:
-            tensor = found.get(name)
-            expected = (height, -(-width // 8) if name.endswith("_valid") else width)
-            if (tensor is None and name != "water") or (tensor is not None and tensor.shape[-2:] != expected):
+        expected: dict[str, tuple[int, ...]] = {"water": (height, width)}
+        for layer, bands in entry.bands.items():
+            if bands:
+                expected[layer] = (len(bands), height, width)
+                expected[f"{layer}_valid"] = (len(bands), height, -(-width // 8))
+        found = {name: shard[f"{entry.key}.{name}"] for name in expected if f"{entry.key}.{name}" in shard}
+        for name, shape in expected.items():
+            if found[name].shape != shape if name in found else name != "water":
                 raise DataError(
                     f"Shard '{self._shards[entry.shard]}' lacks {name} of chip '{entry.meta.chip}' in the shape that "
                     "its index gives; shard and index do not belong together: copy or pack them again."
