@@ -30,3 +30,7 @@ class CheckpointError(FloraError):
 
 class OutputError(FloraError):
     """A result cannot be written where it was asked for."""
+
+
+class RemoteError(FloraError):
+    """A server refuses, does not answer, or sends something else than it announced."""

@@ -59,19 +59,28 @@ def say(sentence: str) -> None:
 
 
 @contextmanager
-def progress(task: str) -> Iterator[Callable[[int, int], None]]:
+def progress(task: str, in_bytes: bool = False) -> Iterator[Callable[[int, int], None]]:
     """Shows a progress bar on stderr while its block runs; nothing where stderr is no terminal.
 
     Args:
         task: What is being done.
+        in_bytes: What is counted are bytes.
 
     Yields:
         A function to call with how much is done, and of how much.
     """
     from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+    from rich.progress import (
+        BarColumn,
+        DownloadColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeRemainingColumn,
+    )
 
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    counter = DownloadColumn() if in_bytes else MofNCompleteColumn()
+    columns = (TextColumn("{task.description}"), BarColumn(), counter, TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as bar:
         shown = bar.add_task(task, total=None)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from flora.cli.app import FAULT, app
-from flora.cli.console import print_json, print_rows, print_table, say
+from flora.cli.console import print_json, print_rows, print_table, progress, say
 from flora.cli.evaluate import Split, dataset_folder
 from flora.errors import DataError
 
@@ -61,6 +61,42 @@ def check(
         typer.echo(report)
     if not report.ok:
         raise typer.Exit(FAULT)
+
+
+@data.command()
+def download(
+    name: Name,
+    root: Root = Path("data"),
+    events: Annotated[
+        str | None, typer.Option(help="Flood events, areas or seasons, such as Bolivia,Spain; left out, all.")
+    ] = None,
+    layers: Annotated[
+        str | None, typer.Option(help="Layers, such as S1Hand,LabelHand; left out, all.")
+    ] = None,
+    url: Annotated[str | None, typer.Option(help="Mirror that replaces the source's own address.")] = None,
+    json_: Json = False,
+) -> None:
+    """Download a dataset or a part of it; what broke off is resumed, what is there is verified and kept."""
+    from dataclasses import asdict
+
+    from flora.data.download import download as fetch
+
+    with progress(name, in_bytes=True) as done:
+        result = fetch(name, root, events=_listed(events), layers=_listed(layers), url=url, progress=done)
+    if json_:
+        print_json(asdict(result))
+        return
+    count = len(result.fetched) + len(result.kept)
+    typer.echo(
+        f"{count} files, {result.size / 1e6:.1f} MB under '{result.folder}': {len(result.fetched)} fetched, "
+        f"{len(result.kept)} were there."
+    )
+    if result.unverified:
+        say(f"No checksum is published for {len(result.unverified)} of them; only their length was checked.")
+
+
+def _listed(names: str | None) -> list[str]:
+    return [name.strip() for name in (names or "").split(",") if name.strip()]
 
 
 @data.command()
