@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import rasterio
 from data_trees import FLOOD, lake, write_lists, write_sen1floods11, write_sen1floods11_weak
 
 from flora.data import open_dataset
@@ -36,6 +37,17 @@ def test_official_lists_make_the_splits(tree: Path) -> None:
         ("Spain_7370579", "Spain"),
         ("Bolivia_103757", "Bolivia"),
     ]
+
+
+def test_touching_chips_are_one_group(tmp_path: Path) -> None:
+    write_sen1floods11(tmp_path, {"train": ("Ghana_1", "Ghana_2", "Ghana_3")}, side=64)
+    path = tmp_path / FLOOD / "HandLabeled/S1Hand"
+    with rasterio.open(path / "Ghana_1_S1Hand.tif") as first:
+        beside = first.transform * first.transform.translation(64, 64)
+    with rasterio.open(path / "Ghana_3_S1Hand.tif", "r+") as third:
+        third.transform = beside
+    groups = {record.chip: record.group for record in open_dataset("sen1floods11", tmp_path).records}
+    assert groups["Ghana_1"] == groups["Ghana_3"] != groups["Ghana_2"]
 
 
 def test_chip_that_cannot_be_used_is_flagged_not_lost(tree: Path) -> None:

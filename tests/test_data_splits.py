@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from flora.data.dataset import Footprint, Record
 from flora.data.splits import (
-    assert_never_trained,
     require_disjoint,
+    require_kept_apart,
     shared_chips,
     shared_groups,
     touching_across,
@@ -69,7 +69,7 @@ def test_faults_are_named() -> None:
     with pytest.raises(DataError, match="touching chips 'a' and 'b'"):
         require_disjoint(near, "x")
     with pytest.raises(DataError, match="holds b"):
-        assert_never_trained(near, ["b", "c"])
+        require_kept_apart(near, ["b", "c"])
 
 
 def test_disjoint_splits_pass() -> None:

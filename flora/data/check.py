@@ -13,9 +13,9 @@ import numpy as np
 
 from flora.bands import SAR_BANDS
 from flora.chip import Chip
-from flora.data.dataset import SPLITS, ChipDataset, Footprint, Record
+from flora.data.dataset import SPLITS, ChipDataset, Record
 from flora.data.faults import chip_faults
-from flora.data.read import opened
+from flora.data.read import footprint_of
 from flora.data.registry import dataset_class
 from flora.data.splits import shared_chips, shared_groups, touching_across
 from flora.errors import DataError, FloraError
@@ -253,11 +253,7 @@ def _placed(record: Record) -> Record:
     if record.footprint is not None or path is None or path.suffix != ".tif" or not path.exists():
         return record
     try:
-        with opened(path) as source:
-            if source.crs is None:
-                return record
-            left, bottom, right, top = source.bounds
-            return replace(record, footprint=Footprint(str(source.crs), left, bottom, right, top))
+        return replace(record, footprint=footprint_of(path))
     except DataError:
         return record
 

@@ -107,7 +107,7 @@ class ChipDataset(ABC):
     label_codes: ClassVar[tuple[int, ...]] = ()
 
     def __init__(self, root: Path | str, split: Split = "train") -> None:
-        """Lists the chips of one split; opens no raster.
+        """Lists the chips of one split; reads no pixel.
 
         Args:
             root: The dataset's own folder.

@@ -13,7 +13,7 @@ from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.read import opened
 
-# Values of real chips lie well inside these; see the histograms in DATA-like sheets of each dataset.
+# Real chips of every dataset lie well inside these.
 POSITIVE_SHARE: Final = 0.5
 DARKEST_MEDIAN: Final = -50.0
 FAINTEST_REFLECTANCE: Final = 0.002

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.data.dataset import Footprint
 from flora.errors import DataError
 
 Window = tuple[int, int, int, int]
@@ -83,6 +84,15 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
         raise DataError(f"'{path}' does not exist; expected a picture. Complete the download.") from error
     except (UnidentifiedImageError, OSError) as error:
         raise DataError(f"'{path}' cannot be read as a picture; fetch the file again. ({error})") from error
+
+
+def footprint_of(path: Path) -> Footprint | None:
+    """Gives the ground that a raster covers, in its own CRS; None where it says no place."""
+    with opened(path) as source:
+        if source.crs is None:
+            return None
+        left, bottom, right, top = source.bounds
+        return Footprint(str(source.crs), left, bottom, right, top)
 
 
 def _slices(window: Window | None) -> tuple[tuple[int, int], tuple[int, int]] | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import ClassVar, Final
 
@@ -12,8 +13,10 @@ from numpy.typing import NDArray
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import sar_layer, sentinel2_layer, water_layer
-from flora.data.read import read_bands
+from flora.data.read import footprint_of, read_bands
 from flora.data.sentinel2 import COUNT, optical_bands
+from flora.data.splits import touching_groups
+from flora.errors import DataError
 
 EVENTS_FOLDER: Final = "v1.1/data/flood_events"
 SPLITS_FOLDER: Final = "v1.1/splits/flood_handlabeled"
@@ -35,6 +38,7 @@ class Sen1Floods11(ChipDataset):
       same days, seldom the same hour. Optional: chips without it have no optical layer.
     - Water: `LabelHand` 1 water, 0 land, -1 no-data (cloud, off the swath); strong.
     - Reference water: `JRCWaterHand` 0/1, optional, by `context`.
+    - Groups: touching chips of one split are one group.
     - Splits: `flood_{train,valid,test,bolivia}_data.csv`, 252 / 89 / 90 / 15 chips. Bolivia is in `test` with
       event `Bolivia`. Listed chips whose files are not there are not served and are counted by the check.
       Event Cambodia's chips have the prefix Mekong. Two official test chips cannot be used (`UNUSABLE`).
@@ -63,7 +67,10 @@ class Sen1Floods11(ChipDataset):
     def _index(self) -> list[Record]:
         named = [(chip, OFFICIAL_LISTS[part]) for part, chips in self.listed().items() for chip in chips]
         records = [self._record(chip, split) for chip, split in named]
-        return [record for record in records if any(self.listing.has(path) for path in record.files.values())]
+        present = [
+            record for record in records if any(self.listing.has(path) for path in record.files.values())
+        ]
+        return _grouped([_placed(record) for record in present])
 
     def _record(self, chip: str, split: str) -> Record:
         folder = self.root / EVENTS_FOLDER / "HandLabeled"
@@ -102,7 +109,7 @@ class Sen1Floods11Weak(ChipDataset):
 
     - SAR `S1Weak`, water `S2IndexLabelWeak` (1 water, 0 land, -1 no-data; from NDVI and MNDWI of Sentinel-2), or
       where that is missing `S1OtsuLabelWeak` (by a threshold on VH).
-    - Splits: train only, without Bolivia, which stays the held-out event.
+    - Splits: train only, without Bolivia, which stays the held-out event. An event is one group.
     """
 
     name: ClassVar[str] = "sen1floods11_weak"
@@ -125,7 +132,7 @@ class Sen1Floods11Weak(ChipDataset):
         files |= {layer: path for layer, path in paths.items() if self.listing.has(path)}
         event = event_of(chip)
         skip = "" if {"index", "otsu"} & set(files) else self.listing.missing({"index": paths["index"]})
-        return Record(chip, event, f"{event}_{chip}", "train", files, skip=skip)
+        return Record(chip, event, f"{event}_weak", "train", files, skip=skip)
 
     def read_label(self, record: Record) -> NDArray[np.integer]:
         """Reads the codes of the index label, or, without one, of the label by threshold."""
@@ -135,6 +142,26 @@ class Sen1Floods11Weak(ChipDataset):
         return _read_chip(
             self, record, self.read_label(record), "index" if "index" in record.files else "weak"
         )
+
+
+def _placed(record: Record) -> Record:
+    try:
+        return replace(record, footprint=footprint_of(record.files["sar"]))
+    except DataError:
+        return record
+
+
+def _grouped(records: list[Record]) -> list[Record]:
+    """Joins touching chips of one split into a group; touching chips of different official splits stay apart."""
+    grouped = []
+    for split in dict.fromkeys(record.split for record in records):
+        part = [record for record in records if record.split == split]
+        clusters = touching_groups(part)
+        grouped += [
+            replace(record, group=f"{record.event}_{part[cluster].chip}")
+            for record, cluster in zip(part, clusters, strict=True)
+        ]
+    return grouped
 
 
 def event_of(chip: str) -> str:

@@ -111,7 +111,7 @@ def require_disjoint(records: Sequence[Record], name: str) -> None:
         )
 
 
-def assert_never_trained(records: Sequence[Record], kept_apart: Sequence[str]) -> None:
+def require_kept_apart(records: Sequence[Record], kept_apart: Sequence[str]) -> None:
     """Refuses a training list that holds chips kept apart for the test.
 
     Raises:
@@ -120,14 +120,3 @@ def assert_never_trained(records: Sequence[Record], kept_apart: Sequence[str]) -
     found = sorted({record.chip for record in records} & set(kept_apart))
     if found:
         raise DataError(f"Training list holds {', '.join(found)}; expected none of the test. Take them out.")
-
-
-__all__ = [
-    "assert_never_trained",
-    "require_disjoint",
-    "shared_chips",
-    "shared_groups",
-    "touching_across",
-    "touching_groups",
-    "touching_pairs",
-]
