@@ -67,6 +67,28 @@ def test_two_files_and_no_crs(tmp_path: Path, weights: Path, capsys: pytest.Capt
     assert "no CRS" in result["note"]
 
 
+def test_demo_scores_itself_and_keeps_its_scene(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    argv = ["demo", "--out", tmp_path, "--size", "96", "--weights", weights]
+    said = run(argv, capsys)
+    assert said.startswith("The scene is SIMULATED")
+    assert all(word in said for word in ("km²", "water IoU", "Mpx/s", "MiB", "water.tif"))
+    scene = tmp_path / "scene-96-0" / "simulated_S1.tif"
+    made = scene.stat().st_mtime_ns
+    result = json.loads(run([*argv, "--json"], capsys))
+    assert scene.stat().st_mtime_ns == made
+    with (
+        rasterio.open(result["files"]["water"]) as water,
+        rasterio.open(scene.parent / "simulated_water.tif") as true,
+    ):
+        found, truth = water.read(1), true.read(1)
+    valid = (found != 255) & (truth != 255)
+    both, either = ((found == 1) & (truth == 1) & valid).sum(), (((found == 1) | (truth == 1)) & valid).sum()
+    assert result["iou"] == (pytest.approx(both / either) if either else None)
+    assert "simulated" in result["note"]
+
+
 @pytest.mark.parametrize(
     ("make", "kind", "fact"),
     [

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import signal
 import sys
+import threading
 from collections.abc import Sequence
 from typing import Annotated
 
@@ -53,6 +55,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: Words after `flora`; None takes them from the process.
     """
     _Settings.debug = False
+    if threading.current_thread() is threading.main_thread():
+        # Being told to end (by `timeout`, a service, a batch system) cleans up just as Ctrl-C does.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         app(args=None if argv is None else list(argv), prog_name="flora")
     except KeyboardInterrupt:

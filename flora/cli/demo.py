@@ -20,7 +20,7 @@ NO_DATA = 255
 def demo(
     out: Annotated[Path, typer.Option(help="Folder of the scene and of its result.")] = Path("out/demo"),
     size: Annotated[int, typer.Option(min=1, help="Rows and columns of the scene, px.")] = 2048,
-    seed: Annotated[int, typer.Option(help="Of the scene.")] = 7,
+    seed: Annotated[int, typer.Option(help="Of the scene.")] = 0,
     weights: Annotated[Path | None, typer.Option(help="Weights file; left out, those shipped.")] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
