@@ -88,15 +88,14 @@ def split_at_antimeridian(polygon: Polygon) -> list[Polygon]:
         Parts with longitudes from -180 to 180, shells counter-clockwise.
     """
     west, _, east, _ = polygon.bounds
-    if -180 <= west and east <= 180:
+    if west >= -180 and east <= 180:
         return [polygon]
     parts = []
     for turn in range(int(np.floor((west + 180) / 360)), int(np.floor((east + 180) / 360)) + 1):
         world = shapely.box(-180 + 360 * turn, -90, 180 + 360 * turn, 90)
         cut = shapely.get_parts(shapely.intersection(shapely.make_valid(polygon), world))
-        for part in cut:
-            if isinstance(part, Polygon) and part.area > 0:
-                parts.append(shapely.transform(part, lambda points, by=turn: points - [360 * by, 0]))
+        solid = [part for part in cut if isinstance(part, Polygon) and part.area > 0]
+        parts += [shapely.transform(part, lambda points, by=turn: points - [360 * by, 0]) for part in solid]
     return [shapely.orient_polygons(part) for part in parts]
 
 

@@ -1,0 +1,228 @@
+"""Figures for people: how much is flooded, is water, is excluded, overall and zone by zone."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from affine import Affine
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from rasterio.features import rasterize
+
+from flora.products.area import SQUARE_KM, row_areas
+from flora.products.components import BLOCK
+from flora.products.layers import WATER
+from flora.products.population import Population
+from flora.products.result import LIKELIHOOD, OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
+from flora.products.zonefile import Zone, read_zones
+from flora.raster.file import RasterFile, describe
+from flora.raster.grid import require_same_grid
+
+CSV_FILE, JSON_FILE = "zones.csv", "zones.json"
+SURE, POSSIBLE = 0.9, 0.1  # probability from which a pixel is in the low and in the high figure
+OVERALL = "overall"
+DIGITS = 6
+
+Mask = NDArray[np.bool_]
+
+
+@dataclass
+class Figures:
+    """Areas and people of one zone, inside the scene.
+
+    Attributes:
+        zone: Its name; `overall` for the whole scene.
+        scene_km2: Ground area of its pixels.
+        covered_share: Share of the zone that the scene covers; 1 overall.
+        water_km2: What is mapped as water.
+        water_low_km2: Of that, what is water with a probability of at least 90 %.
+        water_high_km2: That, and what is water with at least 10 %.
+        flood_km2: What is mapped as flood; None where the product does not tell flood from water.
+        flood_low_km2: Of that, what is water with at least 90 %.
+        flood_high_km2: That, and what is water with at least 10 % where the product knows no reference water.
+        excluded_km2: With data, but flagged as unreliable; None without an exclusion layer.
+        no_data_km2: Without a measurement.
+        people: People that the population raster has there; None without one.
+        people_in_water: Of them, on pixels mapped as water.
+        people_in_flood: Of them, on pixels mapped as flood.
+    """
+
+    zone: str
+    scene_km2: float = 0.0
+    covered_share: float = 1.0
+    water_km2: float = 0.0
+    water_low_km2: float = 0.0
+    water_high_km2: float = 0.0
+    flood_km2: float | None = None
+    flood_low_km2: float | None = None
+    flood_high_km2: float | None = None
+    excluded_km2: float | None = None
+    no_data_km2: float = 0.0
+    people: float | None = None
+    people_in_water: float | None = None
+    people_in_flood: float | None = None
+
+    def add(self, name: str, amount: float) -> None:
+        """Adds to one of the figures."""
+        setattr(self, name, (getattr(self, name) or 0.0) + amount)
+
+
+def write_zones(
+    folder: str | Path,
+    zones: str | Path | None = None,
+    *,
+    name_field: str | None = None,
+    population: str | Path | None = None,
+    overwrite: bool = False,
+    block: int = BLOCK,
+) -> list[Figures]:
+    """Writes `zones.csv` and `zones.json` into a product's folder: overall, then zone by zone.
+
+    A pixel belongs to a zone when its middle lies in it. Areas are those on the ellipsoid.
+
+    Args:
+        folder: A product, as `flora predict` writes it.
+        zones: File of polygons (GeoPackage, GeoJSON, Shapefile, …) in any CRS; None for the whole scene alone.
+        name_field: Its field with the names; None for one that is called so, or else numbers.
+        population: Raster of people a cell, in any CRS.
+        overwrite: Whether older figures are replaced.
+        block: Side of what is read at once, px; does not change the result.
+
+    Returns:
+        The figures, overall first.
+
+    Raises:
+        InputError: The product, the zones or the population cannot be read, or the scene has no CRS.
+        OutputError: The files cannot be written.
+    """
+    result = open_result(folder)
+    source = _Source(result, Population(population) if population else None)
+    known = read_zones(zones, name_field, source.geobox) if zones else []
+    figures = [source.start(OVERALL), *(source.start(zone.name) for zone in known)]
+    for rows, cols in _blocks(source.geobox, block):
+        amounts = source.amounts(rows, cols)
+        _add(figures[0], amounts, None)
+        for zone, told in zip(known, figures[1:], strict=True):
+            inside = _inside(zone, source.geobox, rows, cols)
+            if inside is not None:
+                _add(told, amounts, inside)
+    for zone, told in zip(known, figures[1:], strict=True):
+        told.covered_share = min(1.0, told.scene_km2 / zone.square_km) if zone.square_km else 0.0
+    with added(result.folder, [CSV_FILE, JSON_FILE], overwrite=overwrite) as hidden:
+        _write(hidden, figures)
+    return figures
+
+
+class _Source:
+    """Reads what is counted, block by block."""
+
+    def __init__(self, result: Result, population: Population | None) -> None:
+        self.water = result.layer(OBSERVED_WATER)
+        self.likelihood = result.layer(LIKELIHOOD)
+        self.flood, self.exclusion, self.reference = (
+            describe(path) if path else None
+            for path in map(result.find, (OBSERVED_FLOOD, ("exclusion",), ("reference_water",)))
+        )
+        self.geobox = result.located(self.water)
+        self.population = population
+        layers = (self.water, self.likelihood, self.flood, self.exclusion, self.reference)
+        require_same_grid([layer for layer in layers if layer])
+
+    def start(self, zone: str) -> Figures:
+        """Gives figures at zero, and None where nothing is known."""
+        figures = Figures(zone)
+        if self.flood:
+            figures.flood_km2 = figures.flood_low_km2 = figures.flood_high_km2 = 0.0
+        if self.exclusion:
+            figures.excluded_km2 = 0.0
+        if self.population:
+            figures.people = figures.people_in_water = 0.0
+            figures.people_in_flood = 0.0 if self.flood else None
+        return figures
+
+    def amounts(self, rows: slice, cols: slice) -> dict[str, NDArray[np.float64]]:
+        """Gives what each pixel of a block adds to each figure, (H, W)."""
+        values, valid = self.water.read(1, rows, cols)
+        probability = self._probability(rows, cols)
+        masks: dict[str, Mask] = {"scene_km2": np.ones_like(valid), "no_data_km2": ~valid}
+        masks |= _ranged("water", valid & (values == WATER), valid, probability)
+        if self.flood:
+            elsewhere = valid & ~self._is(self.reference, rows, cols)
+            masks |= _ranged("flood", self._is(self.flood, rows, cols), elsewhere, probability)
+        if self.exclusion:
+            flags, known = self.exclusion.read(1, rows, cols)
+            masks["excluded_km2"] = valid & known & (flags > 0)
+        area = row_areas(self.geobox, rows, cols)[:, None]
+        amounts = {name: mask * (area / SQUARE_KM) for name, mask in masks.items()}
+        if self.population:
+            people = self.population.density(self.geobox, rows, cols) * area
+            amounts |= {"people": people, "people_in_water": people * masks["water_km2"]}
+            if self.flood:
+                amounts["people_in_flood"] = people * masks["flood_km2"]
+        return amounts
+
+    def _probability(self, rows: slice, cols: slice) -> NDArray[np.float64]:
+        values, valid = self.likelihood.read(1, rows, cols)
+        scale = 1.0 if Path(self.likelihood.path).stem == "water_probability" else 0.01
+        return np.where(valid, values * scale, 0.0).astype(np.float64)
+
+    def _is(self, file: RasterFile | None, rows: slice, cols: slice) -> Mask:
+        """Tells where a layer has its class; nowhere without one."""
+        if file is None:
+            return np.zeros((rows.stop - rows.start, cols.stop - cols.start), np.bool_)
+        values, valid = file.read(1, rows, cols)
+        mask: Mask = valid & (values == WATER)
+        return mask
+
+
+def _ranged(name: str, mapped: Mask, where: Mask, probability: NDArray[np.float64]) -> dict[str, Mask]:
+    """Gives what is mapped, what of it is sure, and what is possible besides."""
+    return {
+        f"{name}_km2": mapped,
+        f"{name}_low_km2": mapped & (probability >= SURE),
+        f"{name}_high_km2": mapped | (where & (probability >= POSSIBLE)),
+    }
+
+
+def _blocks(geobox: GeoBox, block: int) -> Iterator[tuple[slice, slice]]:
+    height, width = geobox.shape.yx
+    for top in range(0, height, block):
+        for left in range(0, width, block):
+            yield slice(top, min(top + block, height)), slice(left, min(left + block, width))
+
+
+def _inside(zone: Zone, geobox: GeoBox, rows: slice, cols: slice) -> Mask | None:
+    """Tells which pixels of a block have their middle in a zone; None where they cannot."""
+    left, top, right, bottom = zone.pixels.bounds
+    if right <= cols.start or left >= cols.stop or bottom <= rows.start or top >= rows.stop:
+        return None
+    shape = rows.stop - rows.start, cols.stop - cols.start
+    place = Affine.translation(cols.start, rows.start)
+    burnt = rasterize([(zone.pixels, 1)], out_shape=shape, transform=place, dtype="uint8")
+    inside: Mask = burnt == 1
+    return inside
+
+
+def _add(figures: Figures, amounts: dict[str, NDArray[np.float64]], inside: Mask | None) -> None:
+    for name, amount in amounts.items():
+        figures.add(name, float(amount.sum() if inside is None else amount[inside].sum()))
+
+
+def _write(folder: Path, figures: list[Figures]) -> None:
+    rows = [{key: _rounded(value) for key, value in asdict(told).items()} for told in figures]
+    with (folder / CSV_FILE).open("w", encoding="utf-8", newline="") as file:
+        table = csv.DictWriter(file, [field.name for field in fields(Figures)])
+        table.writeheader()
+        table.writerows(rows)
+    text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
+
+
+def _rounded(value: Any) -> Any:
+    return round(value, DIGITS) if isinstance(value, float) else value
