@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -94,14 +97,32 @@ def test_shipped_weights_are_small_and_never_a_pickle() -> None:
     assert {path.suffix for path in weights} <= {".safetensors", ".txt", ".md", ".json"}
 
 
-def test_no_forbidden_dependency() -> None:
-    """torchvision on PyPI follows a CUDA torch and breaks a CPU one; these bring it in."""
+# Packages whose import has another name than their distribution.
+DISTRIBUTION = {"PIL": "pillow", "yaml": "pyyaml", "odc": "odc-geo"}
+
+
+def declared() -> set[str]:
     project = pyproject()["project"]
     lists = [project["dependencies"], *project["optional-dependencies"].values()]
-    names = {
-        requirement.split(">")[0].split("[")[0].strip() for required in lists for requirement in required
-    }
-    assert names & {"torchvision", "timm", "segmentation-models-pytorch", "lpips", "torchgeo"} == set()
+    return {re.split(r"[>\[]", required)[0].strip().lower() for required in chain.from_iterable(lists)}
+
+
+def test_every_imported_package_is_declared() -> None:
+    """What is installed by chance, because another package needs it, may be gone tomorrow."""
+    imported = set()
+    for path in (ROOT / "flora").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {alias.name.split(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                imported.add(node.module.split(".")[0])
+    foreign = imported - set(sys.stdlib_module_names) - {"flora"}
+    assert {DISTRIBUTION.get(name, name).replace("_", "-") for name in foreign} - declared() == set()
+
+
+def test_no_forbidden_dependency() -> None:
+    """torchvision on PyPI follows a CUDA torch and breaks a CPU one; these bring it in."""
+    assert declared() & {"torchvision", "timm", "segmentation-models-pytorch", "lpips", "torchgeo"} == set()
 
 
 def test_every_lower_bound_has_its_reason() -> None:
