@@ -59,7 +59,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
         def _answer(self, posted: bytes, body: bool = True) -> None:
             path = self.path.split("?")[0]
             span = self.headers.get("Range", "")
-            web.asked.append((path, span))
+            if self.command != "HEAD":
+                web.asked.append((path, span))
             time.sleep(web.slow.get(path, 0))
             queue = web.statuses.get(path, [])
             status = queue.pop(0) if queue else web.forever.get(path, 0)
