@@ -101,6 +101,21 @@ def write_zones(
         InputError: The product, the zones or the population cannot be read, or the scene has no CRS.
         OutputError: The files cannot be written.
     """
+    figures = count_zones(folder, zones, name_field=name_field, population=population, block=block)
+    with added(Path(folder).expanduser(), [CSV_FILE, JSON_FILE], overwrite=overwrite) as hidden:
+        _write(hidden, figures)
+    return figures
+
+
+def count_zones(
+    folder: str | Path,
+    zones: str | Path | None = None,
+    *,
+    name_field: str | None = None,
+    population: str | Path | None = None,
+    block: int = BLOCK,
+) -> list[Figures]:
+    """Counts as `write_zones` does, and writes nothing."""
     result = open_result(folder)
     source = _Source(result, Population(population) if population else None)
     known = read_zones(zones, name_field, source.geobox) if zones else []
@@ -114,8 +129,6 @@ def write_zones(
                 _add(told, amounts, inside)
     for zone, told in zip(known, figures[1:], strict=True):
         told.covered_share = min(1.0, told.scene_km2 / zone.square_km) if zone.square_km else 0.0
-    with added(result.folder, [CSV_FILE, JSON_FILE], overwrite=overwrite) as hidden:
-        _write(hidden, figures)
     return figures
 
 

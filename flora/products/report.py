@@ -1,0 +1,265 @@
+"""One page for people: maps, numbers, how they came about, and what to beware of. Everything is inside the file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+import flora
+from flora.errors import FloraError
+from flora.products.colors import NO_DATA_COLOR, Picture, optical_colors, radar_colors, water_over
+from flora.products.layers import WATER_COLORS
+from flora.products.layerstyle import FLOOD_COLOR, TITLES
+from flora.products.mapframe import Frame, draw_map, frame_of
+from flora.products.reporttext import CAVEATS, METHOD, SIMULATED_NOTE, STYLE
+from flora.products.result import OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
+from flora.products.summary import NOTICE
+from flora.products.thumbnail import thin_file, thin_radar, thinning
+from flora.products.zones import JSON_FILE, Figures, count_zones
+from flora.raster import open_sar
+from flora.raster.file import file_name
+from flora.raster.grid import geobox_of
+
+REPORT_FILE = "report.html"
+MAP_WIDTH, MAP_HEIGHT = 340, 330  # px of the page; two side by side fill the width of A4
+OPACITY = 0.8
+ZONES_SHOWN = 25
+
+Rows = Iterable[tuple[str, object]]
+
+
+def write_report(folder: str | Path, *, overwrite: bool = False) -> Path:
+    """Writes `report.html` into a product's folder.
+
+    Figures by zones are in it where `flora zones` has written them, and the radar where its file is still there.
+
+    Args:
+        folder: A product, as `flora predict` writes it.
+        overwrite: Whether an older report is replaced.
+
+    Returns:
+        The report.
+
+    Raises:
+        InputError: The folder holds no product, or layers are missing.
+        OutputError: The file cannot be written.
+    """
+    result = open_result(folder)
+    with added(result.folder, [REPORT_FILE], overwrite=overwrite) as hidden:
+        (hidden / REPORT_FILE).write_text(_page(result), encoding="utf-8")
+    return result.folder / REPORT_FILE
+
+
+def _page(result: Result) -> str:
+    figures = _figures(result)
+    when = str(result.summary.get("time") or "time unknown").replace("T", " ").replace("Z", " UTC")
+    title = "Flood map" if result.find(OBSERVED_FLOOD) else "Water map"
+    alerts = [SIMULATED_NOTE] if result.simulated else []
+    if not result.summary.get("crs"):
+        alerts.append("The scene has no place on Earth: areas are unknown.")
+    notice = "" if result.simulated else f" {NOTICE}"
+    parts = [
+        f"<header><h1>{title}: {escape(result.name)}</h1><p>{escape(when)}</p></header>",
+        *(f'<p class="alert">{escape(alert)}</p>' for alert in alerts),
+        _numbers(figures, result),
+        f'<section class="maps">{"".join(_maps(result))}</section>',
+        _legend(result),
+        _zone_table(figures),
+        f"<section><h2>How it was made</h2>{_paragraphs(METHOD)}</section>",
+        f"<section><h2>What to beware of</h2><ul>{''.join(f'<li>{escape(c)}</li>' for c in CAVEATS)}</ul></section>",
+        f"<section><h2>Data and model</h2>{_table(_provenance(result))}</section>",
+        f"<section><h2>Files</h2>{_table(_files(result))}</section>",
+        f"<footer>FLoRA {escape(flora.__version__)}.{escape(notice)}</footer>",
+    ]
+    head = f'<meta charset="utf-8"><title>{escape(result.name)}</title><style>{STYLE}</style>'
+    body = "\n".join(parts)
+    return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _figures(result: Result) -> list[Figures]:
+    """Gives what `flora zones` has written, else counts the whole; nothing without a place on Earth."""
+    written = result.folder / JSON_FILE
+    if written.is_file():
+        return [Figures(**row) for row in json.loads(written.read_text(encoding="utf-8"))]
+    return count_zones(result.folder) if result.layer(OBSERVED_WATER).crs else []
+
+
+def _numbers(figures: list[Figures], result: Result) -> str:
+    """Gives the few numbers that matter, large."""
+    if not figures:
+        shown = [
+            ("water", f"{100 * float(result.summary.get('water_share', 0)):.1f} %", "of the valid pixels")
+        ]
+    else:
+        told = figures[0]
+        shown = [("water", _area(told.water_km2), _range(told.water_low_km2, told.water_high_km2))]
+        if told.flood_km2 is not None:
+            flood = ("flood", _area(told.flood_km2), _range(told.flood_low_km2, told.flood_high_km2))
+            shown.insert(0, flood)
+        if told.people_in_flood is not None or told.people_in_water is not None:
+            kind = "water" if told.people_in_flood is None else "flood"
+            people = told.people_in_water if told.people_in_flood is None else told.people_in_flood
+            shown.append(
+                (f"people in {kind}", f"{people or 0:,.0f}", f"of {told.people or 0:,.0f} in the scene")
+            )
+        if told.excluded_km2 is not None:
+            shown.append(("excluded", _area(told.excluded_km2), "not to be trusted"))
+        seen = told.scene_km2 - told.no_data_km2
+        shown.append(("observed", _area(seen), f"of {_area(told.scene_km2)}"))
+    cells = (f"<div><b>{escape(v)}</b><span>{escape(k)}</span><i>{escape(n)}</i></div>" for k, v, n in shown)
+    return f'<section class="numbers">{"".join(cells)}</section>'
+
+
+def _area(square_km: float) -> str:
+    return f"{square_km:,.0f} km²" if square_km >= 100 else f"{square_km:,.2f} km²"
+
+
+def _range(low: float | None, high: float | None) -> str:
+    return "" if low is None or high is None else f"{_area(low)} sure, {_area(high)} possible"
+
+
+def _maps(result: Result) -> Iterator[str]:
+    """Draws before, after, optical and the map, as far as they are there."""
+    water = result.layer(OBSERVED_WATER)
+    frame = frame_of(geobox_of(water, crs_required=False), MAP_WIDTH, MAP_HEIGHT)
+    factor = thinning((water.height, water.width), (2 * frame.size[1], 2 * frame.size[0]))
+    before = result.summary.get("before") or {}
+    for title, sources in (("Radar before", before.get("sources")), ("Radar", result.summary.get("sources"))):
+        radar = _radar(sources or [], frame, factor)
+        if radar is not None:
+            yield draw_map(
+                radar, frame, title, "red VV, green VH, blue their ratio; dark is smooth, as water is"
+            )
+    optical = result.find(("optical",))
+    picture: Picture | None = None
+    if optical is not None:
+        picture = optical_colors(thin_file(optical, factor)[:3])
+        yield draw_map(
+            picture, frame, "Optical, reconstructed", "what the eye would have seen; not photographed"
+        )
+    yield draw_map(_flood_colors(result, factor, picture), frame, *_map_words(result))
+
+
+def _map_words(result: Result) -> tuple[str, str]:
+    threshold = float(result.summary.get("threshold", 0.5))
+    note = f"water where its probability is at least {threshold:.2f}"
+    return ("Flood and water", note) if result.find(OBSERVED_FLOOD) else ("Water", note)
+
+
+def _radar(sources: list[str], frame: Frame, factor: int) -> Picture | None:
+    """Reads a scene again for its picture; None where it is gone or another by now."""
+    if not sources:
+        return None
+    try:
+        scene = open_sar(sources, crs_required=False)
+    except FloraError:
+        return None
+    rows, cols = scene["VV"].dims
+    if (scene.sizes[rows], scene.sizes[cols]) != frame.geobox.shape.yx:
+        return None
+    return radar_colors(thin_radar(scene, factor))
+
+
+def _flood_colors(result: Result, factor: int, picture: Picture | None) -> Picture:
+    """Lays water, and flood over it, on the paled picture."""
+    path = result.find(OBSERVED_WATER)
+    assert path is not None, "opened before"
+    water = thin_file(path, factor)[0]
+    base = picture if picture is not None else np.full((*water.shape, 3), 235, np.uint8)
+    colors = water_over(base, water)
+    flood = result.find(OBSERVED_FLOOD)
+    if flood is None:
+        return colors
+    share: NDArray[np.float32] = np.nan_to_num(thin_file(flood, factor)[0])[..., None] * OPACITY
+    mixed = (1 - share) * colors + share * np.array(FLOOD_COLOR, np.float32)
+    return np.rint(mixed).astype(np.uint8)
+
+
+def _legend(result: Result) -> str:
+    entries = [(WATER_COLORS[1][:3], "water"), (NO_DATA_COLOR, "no data")]
+    if result.find(OBSERVED_FLOOD):
+        entries = [
+            (FLOOD_COLOR, "flood"),
+            (WATER_COLORS[1][:3], "water that is always or often there"),
+            entries[1],
+        ]
+    cells = (f'<span><i style="background:rgb{color}"></i>{escape(name)}</span>' for color, name in entries)
+    return f'<p class="legend">{"".join(cells)}</p>'
+
+
+def _zone_table(figures: list[Figures]) -> str:
+    zones = figures[1 : ZONES_SHOWN + 1]
+    if not zones:
+        return ""
+    flood, people = zones[0].flood_km2 is not None, zones[0].people is not None
+    heads = ["zone", *(["flood, km²", "range"] if flood else []), "water, km²", "range"]
+    heads += ["covered", *(["people in water"] if people else [])]
+    rows = []
+    for told in zones:
+        cells = [told.zone]
+        if flood:
+            low, middle, high = (
+                value or 0.0 for value in (told.flood_low_km2, told.flood_km2, told.flood_high_km2)
+            )
+            cells += [f"{middle:,.2f}", f"{low:,.2f} to {high:,.2f}"]
+        cells += [f"{told.water_km2:,.2f}", f"{told.water_low_km2:,.2f} to {told.water_high_km2:,.2f}"]
+        cells.append(f"{told.covered_share:.0%}")
+        cells += [f"{told.people_in_water or 0:,.0f}"] if people else []
+        rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
+    head = "".join(f"<th>{escape(text)}</th>" for text in heads)
+    more = len(figures) - 1 - len(zones)
+    rest = f"<p>{more} more zones are in zones.csv.</p>" if more > 0 else ""
+    table = f'<table class="zones"><tr>{head}</tr>{"".join(rows)}</table>'
+    return f"<section><h2>By zones</h2>{table}{rest}</section>"
+
+
+def _provenance(result: Result) -> Rows:
+    told: Mapping[str, Any] = result.summary
+    model = told.get("model") or {}
+    yield "Scene", ", ".join(file_name(str(source)) for source in told.get("sources") or []) or result.name
+    yield "Taken", told.get("time") or "unknown"
+    yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
+    yield "Read as", (told.get("sar_scale") or {}).get("why")
+    yield "Optical image given", "yes" if told.get("optical_prior") else "no: from radar alone"
+    yield (
+        "Weights",
+        f"{file_name(str(model.get('weights') or 'shipped'))}, sha256 {model.get('weights_sha256')}",
+    )
+    for key, value in (model.get("provenance") or {}).items():
+        if isinstance(value, str | int | float) and key != "experiment":
+            yield f"Weights: {key}", value
+    yield "Computed", f"{told.get('created')}, {told.get('precision')} on {told.get('device')}"
+    yield "Software", ", ".join(f"{name} {version}" for name, version in (told.get("versions") or {}).items())
+
+
+def _files(result: Result) -> Rows:
+    for path in result.rasters():
+        yield path.name, TITLES.get(path.stem, path.stem.replace("_", " "))
+    for name, words in {
+        "polygons.gpkg": "Polygons with their areas, in the CRS of the scene",
+        "flood_polygons.geojson": "Polygons of flood, WGS 84",
+        "water_polygons.geojson": "Polygons of water, WGS 84",
+        "zones.csv": "Areas by zones",
+        "item.json": "STAC item",
+    }.items():
+        if (result.folder / name).is_file():
+            yield name, words
+
+
+def _table(rows: Rows) -> str:
+    cells = (
+        f"<tr><th>{escape(name)}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in rows
+        if value not in (None, "")
+    )
+    return f"<table>{''.join(cells)}</table>"
+
+
+def _paragraphs(texts: Iterable[str]) -> str:
+    return "".join(f"<p>{escape(text)}</p>" for text in texts)
