@@ -11,6 +11,7 @@ from PIL import Image
 from flora.data import open_dataset
 from flora.data.etci2021 import outside_swath
 from flora.data.guaiba import cloud as guaiba_cloud
+from flora.data.guaiba import flood_unseen
 from flora.data.index_label import index_water
 from flora.data.ombria import Ombria, after_water, false_colour_water, radar_dark
 from flora.data.sentinel2 import COUNT, cloud, index_label, optical_bands, remove_offset
@@ -195,6 +196,20 @@ def test_guaiba_cloud_is_neither_roof_nor_brown_water() -> None:
     assert found[20:80, 20:80].all() and found[5, 50], "with a rim"
     assert not found[150:190, 20:60].any(), "a roof is bright in both pictures"
     assert not found[30:70, 130:170].any(), "flood water is bright in red"
+
+
+def test_flooded_streets_and_drowned_trees_are_in_doubt() -> None:
+    before = np.full((120, 120, 3), 60, np.uint8)
+    after = before.copy()
+    after[:40, :40] = (150, 110, 70)
+    vv_before = np.full((120, 120), -8.0, np.float32)
+    vv = vv_before + 1.5
+    vv[60:100, 60:100] += 6
+    vv[110:, :10] = np.nan
+    found = flood_unseen(after, before, vv, vv_before)
+    assert found[5:35, 5:35].all(), "brown water"
+    assert found[70:90, 70:90].all(), "double echo between walls"
+    assert not found[5:35, 60:].any() and not found[60:, :40].any(), "the scene as a whole is brighter"
 
 
 def thirteen(dn: int, **bands: int) -> np.ndarray:

@@ -140,6 +140,21 @@ def test_guaiba_strips_dates_and_cloud(real_data: Path) -> None:
 SERVED_SPLITS = ("train", "val", "test")
 
 
+def test_guaiba_flooded_streets_are_land_in_no_training_label(real_data: Path) -> None:
+    guaiba = opened(real_data, "guaiba")
+    by_name = {record.chip: index for index, record in enumerate(guaiba.records)}
+    streets = guaiba[by_name["guaiba_after_r1152_c0512"]]
+    assert streets.water is not None and streets.water_valid is not None
+    # Blocks of flooded streets shine in VV.
+    block = (slice(60, 300), slice(120, 300))
+    assert np.median(streets.sar[0][block]) > -2 and streets.water[block].mean() < 0.1
+    assert streets.water_valid[block].mean() < 0.35
+    untouched = guaiba[by_name["guaiba_before_r1152_c0512"]]
+    assert untouched.water_valid is not None and untouched.water_valid.all()
+    test = guaiba[by_name["guaiba_after_r0512_c0512"]]
+    assert test.water_valid is not None and test.water_valid.all(), "test labels stay as published"
+
+
 def test_guaiba_city_and_lake_lie_where_they_should(real_data: Path) -> None:
     guaiba = opened(real_data, "guaiba")
     transform = (-51.25123938, 8.98315e-05, -29.83346077)

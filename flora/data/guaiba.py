@@ -23,6 +23,10 @@ MARGIN: Final = 64
 RIM: Final = 24
 # Rise of the mean blue, in grey levels at display gain, that only cloud makes; haze (under 40) still shows the ground.
 BRIGHTER: Final = 55
+# Rise of the mean red that only muddy water makes, and of the mean VV that only flooded streets make; between the two
+# dates the whole scene differs by 1.5 dB.
+BROWNER: Final = 40
+BRIGHTENED_DB: Final = 6.0
 # First and last row of each strip. Between strips lie 128 rows (1.3 km) that belong to none.
 STRIPS: Final = {"test": (0, 1023), "train": (1152, 3711), "val": (3840, 4659)}
 
@@ -37,7 +41,7 @@ class Guaiba(ChipDataset):
       image (rows over 4100, left middle), partly painted white, is found by `cloud` and invalid. No nir.
     - Prior: after chips carry the before image. SAR and optical may differ by days and by 1 to 3 px.
     - Water: 1 water, 0 land, 255 no-data; weak: its makers' output from the same SAR, good on open water, poor
-      at flooded streets.
+      at flooded streets. In train, land is invalid where `flood_unseen` finds flood; val and test stay as published.
     - Splits: rows 0-1023 test, 1152-3711 train, 3840-4659 val; windows 512 x 512 start at the strip's first row,
       each at two dates; the last row of val windows reaches over the scene's edge and is invalid there.
     - Size: 4660 x 2048 px, 2 dates, 72 chips. Licence: not stated; contains modified Copernicus Sentinel data 2024.
@@ -66,6 +70,7 @@ class Guaiba(ChipDataset):
         files = {layer: self.root / f"guaiba_{date}_{part}.tif" for layer, part in layers.items()}
         if date == "after":
             files["prior"] = self.root / "guaiba_before_S2.tif"
+            files["prior_sar"] = self.root / "guaiba_before_S1.tif"
         height = min(WINDOW, STRIPS[split][1] + 1 - row)
         return Record(
             chip=f"guaiba_{date}_r{row:04d}_c{col:04d}",
@@ -82,6 +87,8 @@ class Guaiba(ChipDataset):
         vv, vh = read_bands(record.files["sar"], 2, window)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
         water, water_valid = water_layer(self.read_label(record))
+        if record.split == "train" and "prior" in record.files:
+            water_valid &= (water == 1) | ~self._unseen(record)
         optical, optical_valid = self._optical(record, "optical")
         prior, prior_valid = self._optical(record, "prior") if "prior" in record.files else (None, None)
         chip = Chip(
@@ -104,17 +111,57 @@ class Guaiba(ChipDataset):
 
     def _optical(self, record: Record, layer: str) -> tuple[NDArray[np.float32], Bool]:
         """Reads a picture with a margin, so that a cloud beyond the window's edge still casts its rim."""
-        assert record.window is not None
-        row, col, height, width = record.window
-        top, left = max(row - MARGIN, 0), max(col - MARGIN, 0)
-        bottom, right = min(row + height + MARGIN, SCENE[0]), min(col + width + MARGIN, SCENE[1])
-        wide: Window = (top, left, bottom - top, right - left)
+        wide, inner = _widened(record)
         rgb = _picture(record.files[layer], wide)
         valid = read_mask(record.files[layer], wide)
         if "prior" in record.files and layer == "optical":
             valid &= ~cloud(rgb, _picture(record.files["prior"], wide))
-        inner = (slice(row - top, row - top + height), slice(col - left, col - left + width))
         return display_layer(rgb[inner], valid[inner])
+
+    def _unseen(self, record: Record) -> Bool:
+        wide, inner = _widened(record)
+        rgb = [_picture(record.files[layer], wide) for layer in ("optical", "prior")]
+        vv = [read_bands(record.files[layer], 1, wide)[0] for layer in ("sar", "prior_sar")]
+        return flood_unseen(rgb[0], rgb[1], vv[0], vv[1])[inner]
+
+
+def _widened(record: Record) -> tuple[Window, tuple[slice, slice]]:
+    """Gives a record's window with a margin, cut at the scene's edge, and where the window lies in it."""
+    assert record.window is not None
+    row, col, height, width = record.window
+    top, left = max(row - MARGIN, 0), max(col - MARGIN, 0)
+    bottom, right = min(row + height + MARGIN, SCENE[0]), min(col + width + MARGIN, SCENE[1])
+    inner = (slice(row - top, row - top + height), slice(col - left, col - left + width))
+    return (top, left, bottom - top, right - left), inner
+
+
+def flood_unseen(
+    rgb: NDArray[np.uint8],
+    rgb_before: NDArray[np.uint8],
+    vv: NDArray[np.float32],
+    vv_before: NDArray[np.float32],
+) -> Bool:
+    """Finds flood that a radar label of dark water misses: flooded streets and drowned trees.
+
+    Water between walls doubles the echo, so that the radar brightens; brown water among trees shows in the picture.
+
+    Args:
+        rgb: True-colour picture of the flood, (H, W, 3), 8 bits at display gain 3.5.
+        rgb_before: The same ground before.
+        vv: VV of the flood, dB, (H, W); NaN outside the swath.
+        vv_before: VV before, dB, (H, W).
+
+    Returns:
+        True where land in such a label is in doubt, (H, W).
+    """
+    level, level_before = (
+        ndimage.uniform_filter(np.nan_to_num(band, nan=-15.0), 15) for band in (vv, vv_before)
+    )
+    now, then = (
+        ndimage.uniform_filter(picture.astype(np.float32), (5, 5, 1)) for picture in (rgb, rgb_before)
+    )
+    browner = (now[..., 0] - then[..., 0] > BROWNER) & (now[..., 0] > 1.5 * now[..., 2])
+    return np.asarray((level - level_before > BRIGHTENED_DB) | browner, np.bool_)
 
 
 def cloud(rgb: NDArray[np.uint8], clear: NDArray[np.uint8]) -> Bool:
