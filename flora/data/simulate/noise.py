@@ -127,7 +127,8 @@ def uniform(hashes: Hashes, shift: int = 0) -> Field:
 def normal(hashes: Hashes, part: int = 0) -> Field:
     """Turns hashes into standard normal numbers; parts 0 and 1 of one hash are independent."""
     bits = hashes >> np.uint32(32 - NORMAL_BITS) if part == 0 else hashes & np.uint32((1 << NORMAL_BITS) - 1)
-    return NORMAL[bits]
+    drawn: Field = NORMAL[bits]
+    return drawn
 
 
 def spline_weights(positions: NDArray[np.float64]) -> tuple[Field, Integers]:
@@ -235,10 +236,11 @@ def blur(field: Field, side: float) -> Field:
 
 def ramp(field: Field, low: float, high: float) -> Field:
     """Rises smoothly from 0 at `low` to 1 at `high` (3 t² − 2 t³)."""
-    t = field - np.float32(low)
+    t: Field = field - np.float32(low)
     t *= np.float32(1 / (high - low))
     np.clip(t, 0, 1, out=t)
-    return t * t * (3 - 2 * t)
+    t *= t * (3 - 2 * t)
+    return t
 
 
 def weighted(fields: Sequence[tuple[float, Field]]) -> Field:

@@ -11,11 +11,24 @@ from typing import Final
 
 import numpy as np
 
-from flora.data.simulate.cover import Kind, Mask
-from flora.data.simulate.noise import Field, Grid, blur, enlarge, fractal, hash_grid, normal, ramp, stir, uniform, white
+from flora.data.simulate.kinds import Kind, Mask
+from flora.data.simulate.network import STEP
+from flora.data.simulate.noise import (
+    Field,
+    Grid,
+    blur,
+    enlarge,
+    fractal,
+    hash_grid,
+    normal,
+    ramp,
+    stir,
+    uniform,
+    white,
+)
 from flora.data.simulate.place import Place
 from flora.data.simulate.surface import Surface
-from flora.data.simulate.terrain import STEP, Ground
+from flora.data.simulate.terrain import Ground
 
 # Reflectance: red, green, blue, nir; relative spread between patches, between pixels.
 REFLECTANCE: Final[dict[Kind, tuple[float, float, float, float, float, float]]] = {
@@ -46,7 +59,10 @@ DRY_GRASS: Final = (1.75, 1.25, 1.35, 0.85)
 LUSH_GRASS: Final = (0.72, 0.95, 0.8, 1.12)
 TILES: Final = (1.25, 0.82, 0.68, 1.0)
 EARTH: Final = (Kind.STUBBLE, Kind.BARE, Kind.MUD, Kind.SAND)
-SUN: Final = (-0.62, -0.62)  # direction that the light comes from: (down, right); north-west is light on most maps
+SUN: Final = (
+    -0.62,
+    -0.62,
+)  # direction that the light comes from: (down, right); north-west is light on most maps
 
 
 def palette(place: Place, greenness: float) -> Field:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.data.simulate.network import STEP
 from flora.data.simulate.noise import (
     Field,
     Grid,
@@ -20,7 +21,6 @@ from flora.data.simulate.noise import (
     uniform,
 )
 from flora.data.simulate.place import Place
-from flora.data.simulate.terrain import STEP
 
 PARISH_PX = 240.0
 FAR = np.float32(99.0)
@@ -48,7 +48,8 @@ class Parishes:
 
     def turned(self) -> tuple[Field, Field]:
         """Coordinates along and across the fields of each pixel's parish, px, (H, W) each."""
-        sin, cos = np.sin(self.angle)[self.index], np.cos(self.angle)[self.index]
+        sin: Field = np.sin(self.angle)[self.index]
+        cos: Field = np.cos(self.angle)[self.index]
         return cos * self.right + sin * self.down, cos * self.down - sin * self.right
 
 
@@ -84,7 +85,10 @@ def lay_parishes(grid: Grid, place: Place) -> Parishes:
     """
     seed, coarse = place.seed, grid.coarse(STEP)
     bend = [18 * smooth(stir(seed, 61 + i), coarse, 75) for i in range(2)]
-    step = np.arange(coarse.height, dtype=np.float32)[:, None] * STEP, np.arange(coarse.width, dtype=np.float32) * STEP
+    step = (
+        np.arange(coarse.height, dtype=np.float32)[:, None] * STEP,
+        np.arange(coarse.width, dtype=np.float32) * STEP,
+    )
     rows, cols = bend[0] + step[0], bend[1] + step[1]
     cells = [
         np.arange(int((start + low) // PARISH_PX) - 1, int((start + high) // PARISH_PX) + 2)

@@ -66,10 +66,14 @@ class SceneConfig:
         for item in fields(self):
             value = getattr(self, item.name)
             if isinstance(value, tuple) and value[0] > value[1]:
-                raise ConfigError(f"Simulator setting {item.name} is {value}; expected (low, high). Swap the two.")
+                raise ConfigError(
+                    f"Simulator setting {item.name} is {value}; expected (low, high). Swap the two."
+                )
         for name in ("river_width_px", "floodplain_px", "field_px", "looks"):
             if getattr(self, name)[0] <= 0:
-                raise ConfigError(f"Simulator setting {name} is {getattr(self, name)}; expected above 0. Raise it.")
+                raise ConfigError(
+                    f"Simulator setting {name} is {getattr(self, name)}; expected above 0. Raise it."
+                )
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,31 +13,33 @@ from typing import Final
 
 import numpy as np
 
-from flora.data.simulate.cover import Cover, Kind
+from flora.data.simulate.cover import Cover
+from flora.data.simulate.kinds import Kind
+from flora.data.simulate.network import STEP
 from flora.data.simulate.noise import Field, Grid, blur, enlarge, fractal, hash_grid, normal, stir, white
 from flora.data.simulate.place import Place
 from flora.data.simulate.surface import Surface
-from flora.data.simulate.terrain import STEP, Ground
+from flora.data.simulate.terrain import Ground
 
 # Mean sigma0 at 38 degrees, dB: VV, VH; standard deviation between patches, dB: VV, VH; between pixels, dB: both;
 # rise with soil moisture: 0 none, 1 full.
 BACKSCATTER: Final[dict[Kind, tuple[float, float, float, float, float, float]]] = {
-    Kind.WATER: (-25.2, -32.0, 0.3, 0.3, 0.0, 0.0),
-    Kind.FOREST: (-8.2, -13.6, 0.6, 0.6, 0.9, 0.1),
-    Kind.GRASS: (-10.3, -16.9, 1.2, 1.3, 0.4, 0.8),
-    Kind.YOUNG: (-10.8, -17.4, 1.4, 1.5, 0.3, 1.0),
-    Kind.MATURE: (-8.8, -14.7, 1.3, 1.3, 0.4, 0.3),
-    Kind.STUBBLE: (-10.2, -17.4, 1.3, 1.4, 0.3, 1.0),
-    Kind.BARE: (-11.0, -19.2, 2.0, 1.6, 0.3, 1.0),
+    Kind.WATER: (-26.0, -32.0, 0.3, 0.3, 0.0, 0.0),
+    Kind.FOREST: (-7.5, -13.1, 0.6, 0.6, 0.9, 0.1),
+    Kind.GRASS: (-9.5, -16.3, 1.2, 1.3, 0.4, 0.8),
+    Kind.YOUNG: (-10.0, -16.9, 1.4, 1.5, 0.3, 1.0),
+    Kind.MATURE: (-8.0, -14.2, 1.3, 1.3, 0.4, 0.3),
+    Kind.STUBBLE: (-9.4, -16.9, 1.3, 1.4, 0.3, 1.0),
+    Kind.BARE: (-10.3, -18.8, 2.0, 1.6, 0.3, 1.0),
     Kind.MUD: (-15.0, -23.2, 1.6, 1.2, 0.3, 0.3),
     Kind.SAND: (-18.6, -26.0, 1.4, 1.2, 0.3, 0.3),
-    Kind.MARSH: (-10.6, -17.4, 1.0, 1.2, 0.7, 0.3),
-    Kind.BUILDING: (-3.6, -10.8, 0.8, 0.8, 3.6, 0.0),
-    Kind.PAVED: (-10.6, -18.0, 0.6, 0.6, 1.5, 0.2),
-    Kind.GARDEN: (-8.8, -14.9, 0.6, 0.6, 1.2, 0.2),
+    Kind.MARSH: (-9.8, -16.9, 1.0, 1.2, 0.7, 0.3),
+    Kind.BUILDING: (-2.6, -10.0, 0.8, 0.8, 3.6, 0.0),
+    Kind.PAVED: (-9.6, -17.2, 0.6, 0.6, 1.5, 0.2),
+    Kind.GARDEN: (-8.0, -14.3, 0.6, 0.6, 1.2, 0.2),
     Kind.ROAD: (-17.8, -24.5, 0.5, 0.5, 0.8, 0.0),
-    Kind.DROWNED_FOREST: (-6.3, -13.6, 0.8, 0.6, 1.2, 0.0),
-    Kind.DROWNED_PLANTS: (-10.4, -21.6, 2.2, 1.8, 1.0, 0.0),
+    Kind.DROWNED_FOREST: (-5.3, -12.6, 0.8, 0.6, 1.2, 0.0),
+    Kind.DROWNED_PLANTS: (-9.2, -21.2, 2.4, 1.8, 1.0, 0.0),
 }
 TABLE: Final[Field] = np.array([BACKSCATTER[kind] for kind in Kind], np.float32).T.copy()
 
@@ -47,7 +49,7 @@ WIND_DB: Final = (9.0, 4.5)
 TILT_WATER: Final = (-0.30, -0.12)
 TILT_LAND: Final = (-0.13, -0.11)
 # What streets square to the look add to houses in VV; the same turn takes VH away (cardinal effect).
-CARDINAL_DB: Final = (3.0, -0.8)
+CARDINAL_DB: Final = (2.3, -0.7)
 
 NATURAL: Final = float(np.log(10) / 10)  # dB to nepers of power
 DEGREE_PX: Final = 16 / 25000  # incidence across the 250 km of a swath, degrees per px

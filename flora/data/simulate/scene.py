@@ -70,7 +70,8 @@ class SimulatedScene:
     @property
     def flood(self) -> NDArray[np.bool_]:
         """Water that is not permanent, (H, W)."""
-        return (self.water == 1) & (self.water_before == 0)
+        new: NDArray[np.bool_] = (self.water == 1) & (self.water_before == 0)
+        return new
 
     def to_chip(self, window: tuple[slice, slice] | None = None, split: str = "train") -> Chip:
         """Cuts a training sample: the picture before the flood is its prior.
@@ -116,25 +117,29 @@ class SimulatedScene:
 ARRAYS = tuple(item.name for item in fields(SimulatedScene) if item.name not in ("seed", "origin"))
 
 
-def make_page(place: Place, row: int, col: int) -> SimulatedScene:
-    """Makes one page of a place.
+def make_part(place: Place, row: int, col: int) -> SimulatedScene:
+    """Makes `PAGE` x `PAGE` px of a place.
+
+    Anywhere on the plane gives the same picture up to rounding; parts at multiples of `PAGE`, the pages, are what
+    scenes are made of, and so windows of a scene are equal to the last bit.
 
     Args:
         place: The place.
-        row: Number of the page downwards, negative allowed.
-        col: Number of the page across.
+        row: Absolute row of its first pixel, a multiple of the coarse step; negative allowed.
+        col: Absolute column of its first pixel, likewise.
 
     Returns:
-        A scene of `PAGE` x `PAGE` px.
+        The part as a scene of its own.
     """
     side = PAGE + 2 * HALO
-    grid = Grid(row * PAGE - HALO, col * PAGE - HALO, side, side)
+    grid = Grid(row - HALO, col - HALO, side, side)
     ground = lay_ground(grid, place)
     cover = lay_cover(grid, place, ground)
     after, before, waters = lay_surfaces(grid, place, ground, cover)
     radar, camera = Radar(grid, place, ground, cover), Camera(grid, place, ground)
     optical, clear = under_cloud(camera.picture(after, 0), camera.cloud())
-    inner, cut = slice(HALO, HALO + PAGE), slice(HALO - 1, HALO - 1 + PAGE)  # pictures have lost a pixel to filters
+    inner = slice(HALO, HALO + PAGE)
+    cut = slice(HALO - 1, HALO - 1 + PAGE)  # pictures have lost a pixel on each side to filters
     sar, sar_before = (radar.picture(surface, i)[:, cut, cut] for i, surface in enumerate((after, before)))
     valid = np.ones((PAGE, PAGE), bool)
     if place.wedge_px:
@@ -153,7 +158,7 @@ def make_page(place: Place, row: int, col: int) -> SimulatedScene:
         optical_valid=clear[cut, cut],
         kind=cover.kind[inner, inner],
         seed=place.seed,
-        origin=(row * PAGE, col * PAGE),
+        origin=(row, col),
     )
 
 
@@ -185,22 +190,27 @@ def simulate(
         ConfigError: A size is not positive.
     """
     if height < 1 or width < 1:
-        raise ConfigError(f"A scene of {height} x {width} px has no pixels; expected both above 0. Give another size.")
+        raise ConfigError(
+            f"A scene of {height} x {width} px has no pixels; expected both above 0. Give another size."
+        )
     place = draw_place(seed, config or SceneConfig())
     ends = origin[0] + height, origin[1] + width
     pages = [
         (row, col)
-        for row in range(origin[0] // PAGE, -(-ends[0] // PAGE))
-        for col in range(origin[1] // PAGE, -(-ends[1] // PAGE))
+        for row in range(origin[0] // PAGE * PAGE, ends[0], PAGE)
+        for col in range(origin[1] // PAGE * PAGE, ends[1], PAGE)
     ]
     layers: dict[str, NDArray[np.generic]] = {}
-    for page in _spread(lambda at: make_page(place, *at), pages, workers):
-        _lay(layers, page, origin, (height, width))
+    for page in spread(lambda at: make_part(place, *at), pages, workers):
+        lay(layers, page, origin, (height, width))
     return SimulatedScene(**layers, seed=place.seed, origin=origin)  # type: ignore[arg-type]
 
 
-def _lay(
-    layers: dict[str, NDArray[np.generic]], page: SimulatedScene, origin: tuple[int, int], shape: tuple[int, int]
+def lay(
+    layers: dict[str, NDArray[np.generic]],
+    page: SimulatedScene,
+    origin: tuple[int, int],
+    shape: tuple[int, int],
 ) -> None:
     """Copies a page's pixels to where they lie in a window, making the window's arrays with the first page."""
     there, here = [], []
@@ -215,78 +225,18 @@ def _lay(
         layers[name][..., there[0], there[1]] = part[..., here[0], here[1]]
 
 
-def simulate_blocks(
-    height: int,
-    width: int,
-    seed: int = 0,
-    config: SceneConfig | None = None,
-    block: int = 1024,
-    workers: int = 1,
+def spread(
+    work: Callable[[tuple[int, int]], SimulatedScene], items: Iterable[tuple[int, int]], workers: int
 ) -> Iterator[SimulatedScene]:
-    """Simulates a scene of any size block by block; memory does not grow with the scene.
-
-    Args:
-        height: Rows, px.
-        width: Columns, px.
-        seed: The place and its weather.
-        config: Ranges that places are drawn from.
-        block: Side of a block, px; multiples of `PAGE` waste nothing.
-        workers: Threads, each with a block of its own.
-
-    Yields:
-        Blocks in rows from the top left; the last of a row or column may be smaller. `origin` says where each lies.
-
-    Raises:
-        ConfigError: A size is not positive.
-    """
-    if min(height, width, block) < 1:
-        raise ConfigError(f"A scene of {height} x {width} px in blocks of {block} is empty; expected all above 0.")
-    corners = ((row, col) for row in range(0, height, block) for col in range(0, width, block))
-
-    def one(corner: tuple[int, int]) -> SimulatedScene:
-        size = min(block, height - corner[0]), min(block, width - corner[1])
-        return simulate(*size, seed, config, origin=corner)
-
-    yield from _spread(one, corners, workers)
-
-
-def _spread(work: Callable[[tuple[int, int]], SimulatedScene], items: Iterable[tuple[int, int]], workers: int) -> Iterator[SimulatedScene]:
-    """Yields the results of `work` in order, with at most `workers` of them under way or waiting."""
+    """Yields the results of `work` in order; at most one more than `workers` of them is under way or waiting."""
     if workers < 2:
         yield from map(work, items)
         return
     with ThreadPoolExecutor(workers) as pool:
         waiting: deque[Future[SimulatedScene]] = deque()
         for item in items:
-            if len(waiting) == workers:
+            if len(waiting) > workers:
                 yield waiting.popleft().result()
             waiting.append(pool.submit(work, item))
         while waiting:
             yield waiting.popleft().result()
-
-
-def chips(count: int, size: int = 256, seed: int = 0, config: SceneConfig | None = None) -> Iterator[Chip]:
-    """Streams training chips, each place giving the chips of about 1024 x 1024 px.
-
-    Args:
-        count: How many chips.
-        size: Side of a chip, px.
-        seed: Names the stream: another seed gives other places.
-        config: Ranges that places are drawn from.
-
-    Yields:
-        Chips with both radar bands, optics of the flood, the picture before as prior, and water.
-    """
-    across = max(1, 2 * PAGE // size)
-    made = 0
-    number = 0
-    while made < count:
-        rng = np.random.default_rng([seed & 0xFFFFFFFF, number, 0xC41])
-        origin = rng.integers(-64, 64, 2) * PAGE  # far from column 0, so that no chip lies in the wedge of many
-        scene = simulate(across * size, across * size, int(rng.integers(2**31)), config, (int(origin[0]), int(origin[1])))
-        for row in range(0, across * size, size):
-            for col in range(0, across * size, size):
-                if made < count:
-                    yield scene.to_chip(np.s_[row : row + size, col : col + size])
-                made += 1
-        number += 1

@@ -6,10 +6,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from flora.data.simulate.cover import Cover, Kind, Kinds, Mask
-from flora.data.simulate.noise import Field, Grid, enlarge, fractal, ramp, smooth, stir
+from flora.data.simulate.cover import Cover
+from flora.data.simulate.kinds import Kind, Kinds, Mask
+from flora.data.simulate.network import STEP
+from flora.data.simulate.noise import Field, Grid, enlarge, fractal, ramp, smooth, stir, weighted
 from flora.data.simulate.place import Place
-from flora.data.simulate.terrain import STEP, Ground
+from flora.data.simulate.terrain import Ground
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +59,38 @@ class Waters:
         return self.permanent | self.flood | self.drowned
 
 
+# Roughness that the flow of a flood gives its water, in the unit of wind.
+FLOW = np.float32(0.2)
+# Turbidity of still water.
+CLEAN = np.float32(0.1)
+
 # Depth of water over which a plant still stands, m; 0 where nothing stands.
-STANDING_M = {Kind.FOREST: 9.0, Kind.MARSH: 0.9, Kind.MATURE: 0.7, Kind.GRASS: 0.15, Kind.YOUNG: 0.1, Kind.STUBBLE: 0.1}
+STANDING_M = {
+    Kind.FOREST: 9.0,
+    Kind.MARSH: 0.9,
+    Kind.MATURE: 0.7,
+    Kind.GRASS: 0.15,
+    Kind.YOUNG: 0.1,
+    Kind.STUBBLE: 0.1,
+}
+
+
+def wetted(seen: Kinds, depth: Field, waters: Waters) -> Field:
+    """Gives how much of an optical picture is water: shallow water lets the ground through, plants stand above it."""
+    cover = np.zeros(len(Kind), np.float32)
+    cover[[Kind.WATER, Kind.DROWNED_FOREST, Kind.DROWNED_PLANTS]] = 1, 0.35, 0.55
+    wet: Field = cover[seen]
+    clear = np.clip(depth, 0, 2)
+    np.multiply(wet, 1 - np.exp(-5 * clear), out=wet, where=waters.flood)
+    return wet
+
+
+def wind_on_water(seed: int, grid: Grid, wind: float) -> Field:
+    """Gives the roughness of water by wind, in patches, (H, W) for a coarse `grid`."""
+    gusts = weighted(
+        [(0.4 * wind, smooth(stir(seed, 1), grid, 170)), (0.2 * wind, smooth(stir(seed, 2), grid, 33))]
+    )
+    return enlarge(np.clip(gusts + np.float32(0.8 * wind), 0, 1), STEP)
 
 
 def find_water(ground: Ground, cover: Cover) -> tuple[Waters, Field]:
@@ -98,35 +130,32 @@ def lay_surfaces(grid: Grid, place: Place, ground: Ground, cover: Cover) -> tupl
     """
     waters, depth = find_water(ground, cover)
     coarse, seed = grid.coarse(STEP), place.seed
-    gusts = [0.8 + 0.4 * smooth(stir(seed, 111 + i), coarse, 170) + 0.2 * smooth(stir(seed, 113 + i), coarse, 33) for i in range(2)]
-    silt = 0.85 + 0.15 * enlarge(fractal(stir(seed, 115), coarse, 240, 4, 0.6), STEP)
+    silt = enlarge(weighted([(0.15, fractal(stir(seed, 115), coarse, 240, 4, 0.6))]) + np.float32(0.85), STEP)
     seen = cover.kind.copy()
     seen[waters.flood | waters.permanent] = Kind.WATER
     seen[waters.drowned] = Kind.DROWNED_PLANTS
     seen[waters.drowned & (cover.kind == Kind.FOREST)] = Kind.DROWNED_FOREST
-    wet = (1 - np.exp(-5 * np.clip(depth, 0, 2))) * waters.flood
-    wet = np.maximum(wet, 0.35 * waters.drowned + 0.2 * (seen == Kind.DROWNED_PLANTS))
-    wet = np.maximum(wet, waters.permanent, dtype=np.float32)
-    running = np.maximum(ramp(ground.depth, -2.0, 0.8), (ground.river < 0) | (ground.stream < 0))
+    river = (((ground.river < 0) | (ground.stream < 0)) & (ground.lake < 0)).astype(np.float32)
+    running = np.maximum(ramp(ground.depth, -2.0, 0.8), river)
+    flow = np.where(waters.flood, FLOW, np.float32(0))
     after = Surface(
         land=cover.kind,
         seen=seen,
         luck=cover.luck,
-        wet=wet,
-        turbidity=silt * (place.turbidity * running + 0.12),
-        rough=np.clip(place.wind * enlarge(gusts[0], STEP) + 0.2 * (ground.depth > 0), 0, 1.2),
+        wet=wetted(seen, depth, waters),
+        turbidity=silt * np.float32(place.turbidity) * running + CLEAN,
+        rough=wind_on_water(stir(seed, 111), coarse, place.wind) + flow,
         wetness=place.wetness,
     )
     calm = cover.kind_before.copy()
     calm[waters.permanent] = Kind.WATER
-    river = (ground.river < 0) | (ground.stream < 0)
     before = Surface(
         land=cover.kind_before,
         seen=calm,
         luck=cover.luck_before,
         wet=waters.permanent.astype(np.float32),
-        turbidity=silt * (0.35 * place.turbidity * river + 0.08),
-        rough=np.clip(place.wind_before * enlarge(gusts[1], STEP), 0, 1.2),
+        turbidity=silt * np.float32(0.35 * place.turbidity) * river + CLEAN,
+        rough=wind_on_water(stir(seed, 112), coarse, place.wind_before),
         wetness=0.0,
     )
     return after, before, waters
