@@ -16,6 +16,7 @@ _HOME = {
     "open_optical": "flora.raster",
     "load": "flora.checkpoint",
     "predict": "flora.scene",
+    "map_flood": "flora.products.flood",
     "simulate": "flora.data.simulate",
     "FloraError": "flora.errors",
 }
