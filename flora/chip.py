@@ -13,7 +13,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import default_collate
 
 from flora.bands import OPTICAL_BANDS, SAR_BANDS
 from flora.errors import DataError
@@ -192,13 +191,8 @@ def collate(chips: Sequence[Chip]) -> Batch:
     height, width = sizes.pop()
 
     def stack(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> Tensor:
-        absent = np.zeros(shape, dtype)
         layers = [getattr(chip, name) for chip in chips]
-        # In a worker of a loader this writes straight into the memory that the training process shares.
-        stacked: Tensor = default_collate(
-            [torch.from_numpy(absent if a is None else np.ascontiguousarray(a, dtype)) for a in layers]
-        )
-        return stacked
+        return torch.from_numpy(np.stack([np.zeros(shape, dtype) if a is None else a.astype(dtype) for a in layers]))
 
     optical = (len(OPTICAL_BANDS), height, width)
     metas = [chip.meta for chip in chips]

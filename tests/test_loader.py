@@ -15,6 +15,7 @@ from flora.chip import Batch, Chip, ChipMeta
 from flora.data.augment import AugmentConfig
 from flora.data.loader import MixtureConfig, TrainingStream, training_loader, validation_chips
 from flora.data.pack import PackedDataset, pack
+from flora.data.raw import raw_window
 from flora.errors import ConfigError
 
 SIZE = 32
@@ -90,6 +91,29 @@ def test_workers_change_nothing(workers: int, packs: Path) -> None:
         batches(packs, 5, start_step=2), batches(packs, 5, start_step=2, workers=workers), strict=True
     ):
         assert_equal_batches(first, second)
+
+
+def test_batches_that_are_kept_stay_as_they_were(packs: Path) -> None:
+    """Workers write to the same few shared slots again and again; what was handed out is no part of them."""
+    kept = batches(packs, 14, workers=2)
+    for first, second in zip(kept, batches(packs, 14), strict=True):
+        assert_equal_batches(first, second)
+
+
+def test_a_sample_is_the_augmented_chip(packs: Path) -> None:
+    """Cropping what lies in the shard gives what cropping the whole chip gives."""
+    drawn = stream(packs, augment=STRONG)
+    names = [chip.meta.chip for chip in drawn.data.chips]
+    for number in range(20):
+        found = drawn.sample(number)
+        rng = np.random.default_rng([0, number])
+        chip, crop = drawn._choose(rng)
+        assert names[chip] == found.meta.chip
+        whole = drawn.data[chip]
+        expected = drawn.augment.apply(raw_window(whole, *crop.window), crop, rng)
+        np.testing.assert_allclose(found.sar, expected.sar, atol=1e-4)
+        np.testing.assert_array_equal(found.sar_valid, expected.sar_valid)
+        np.testing.assert_array_equal(found.water, expected.water)
 
 
 def test_seeds_differ_and_repeat(packs: Path) -> None:

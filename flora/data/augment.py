@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from flora.chip import Bool, Chip, Float
 from flora.data.crop import Crop, cut, draw_crop
 from flora.data.disturbance import Span, cloud, speckle_db, trend
+from flora.data.raw import RawChip, raw_window
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -132,7 +133,8 @@ class Augment:
         Returns:
             A new chip of `config.size` px; the one given is left as it is.
         """
-        return self.apply(chip, self.draw(chip.shape, rng), rng)
+        crop = self.draw(chip.shape, rng)
+        return self.apply(raw_window(chip, *crop.window), crop, rng)
 
     def draw(self, shape: tuple[int, int], rng: np.random.Generator) -> Crop:
         """Draws the geometry for a chip of `shape` (height, width) px."""
@@ -141,21 +143,18 @@ class Augment:
             shape, rng, size=c.size, zoom=c.zoom, native=c.native, cover=c.min_cover, turns=c.turns
         )
 
-    def apply(
-        self, chip: Chip, crop: Crop, rng: np.random.Generator, origin: tuple[int, int] = (0, 0)
-    ) -> Chip:
-        """Cuts the crop out of a chip, or of the window that was read of it, and varies its radiometry.
+    def apply(self, window: RawChip, crop: Crop, rng: np.random.Generator) -> Chip:
+        """Cuts the crop out of what was read of a chip and varies its radiometry.
 
         Args:
-            chip: The chip, or the window of it that `crop.window` names.
+            window: The window of the chip that `crop.window` names.
             crop: A geometry that `draw` gave.
             rng: Source of chance.
-            origin: Row and column of `chip`'s first pixel in the whole chip.
 
         Returns:
             A chip of `config.size` px.
         """
-        chip = cut(chip, crop, origin)
+        chip = cut(window, crop)
         sar, sar_valid = self._radar(chip, rng)
         optical = (
             None

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from flora.chip import Bool, Chip, Float
+from flora.data.raw import BAND_COUNT, NO_LABEL, RawChip, RawLayer, RawPlane, water_layers
 
 # dB = 10 log10(power), hence power = exp(dB * ln(10) / 10).
 DB_TO_NEPER = math.log(10.0) / 10.0
@@ -141,7 +142,7 @@ def _draw_axis(length: int, reduction: float, size: int, factor: int, rng: np.ra
     )
 
 
-def cut(chip: Chip, crop: Crop, origin: tuple[int, int] = (0, 0)) -> Chip:
+def cut(window: RawChip, crop: Crop) -> Chip:
     """Applies one crop to every layer of a chip.
 
     SAR is averaged in linear power, as a coarser product of the sensor would be, and optical in reflectance; both
@@ -149,28 +150,25 @@ def cut(chip: Chip, crop: Crop, origin: tuple[int, int] = (0, 0)) -> Chip:
     that has a weight in it is; what the crop shows outside the chip is invalid.
 
     Args:
-        chip: A chip, or that window of it which `crop.window` names.
-        crop: The geometry, in px of the whole chip.
-        origin: Row and column of `chip`'s first pixel in the whole chip.
+        window: The window of the chip that `crop.window` names.
+        crop: The geometry.
 
     Returns:
-        A chip of size x size px that shares no memory with the one given; `pixel_m` follows the zoom.
+        A chip of size x size px that shares no memory with the one it was cut from; `pixel_m` follows the zoom.
     """
-    rows, cols = (
-        a._replace(start=a.start - first) for a, first in zip((crop.rows, crop.cols), origin, strict=True)
-    )
-    pixel_m = chip.meta.pixel_m
-    meta = replace(chip.meta, pixel_m=None if pixel_m is None else pixel_m * rows.length / rows.extent)
-    crop = replace(crop, rows=rows, cols=cols)
+    pixel_m = window.meta.pixel_m
+    zoomed = None if pixel_m is None else pixel_m * crop.rows.length / crop.rows.extent
     layers: dict[str, Any] = {}
-    for name in ("sar", "optical", "prior"):
-        values, valid = getattr(chip, name), getattr(chip, f"{name}_valid")
-        if values is not None:
-            layers[name], layers[f"{name}_valid"] = _resampled(values, valid, crop, power=name == "sar")
-    if chip.water is not None and chip.water_valid is not None:
-        valid = _nearest(chip.water_valid, crop)
-        layers |= {"water": _nearest(chip.water, crop) * valid, "water_valid": valid}
-    return Chip(meta=meta, **layers)
+    for name, layer in window.layers.items():
+        values = np.zeros((BAND_COUNT[name], crop.size, crop.size), np.float32)
+        valid = np.zeros(values.shape, np.bool_)
+        if layer.planes:
+            _place_masks(valid, layer.planes, crop)
+            place = _place_mixed if crop.resamples else _place_copied
+            place(values, valid, layer, crop, name == "sar")
+        layers |= {name: values, f"{name}_valid": valid}
+    label = None if window.label is None else _nearest(window.label, crop)
+    return Chip(meta=replace(window.meta, pixel_m=zoomed), **layers, **water_layers(label))
 
 
 def turned(planes: NDArray[Scalar], turn: int) -> NDArray[Scalar]:
@@ -182,79 +180,86 @@ def turned(planes: NDArray[Scalar], turn: int) -> NDArray[Scalar]:
     return planes[..., ::-1] if turn & 4 else planes
 
 
-def _placed(
-    window: NDArray[Scalar], crop: Crop, into: tuple[int, ...] = (), first: int = 0
-) -> NDArray[Scalar]:
-    """Turns resampled planes and puts them where they belong in the crop; 0 or False everywhere else.
-
-    Args:
-        window: Resampled planes, ([bands,] height, width); a view of the chip where nothing was resampled.
-        crop: Says where they belong.
-        into: Number of bands of the result; empty for a single plane.
-        first: Band of the result that the window's first plane becomes.
-
-    Returns:
-        Planes of ([bands,] size, size) px in C order, which share no memory with a chip.
-    """
-    window = turned(window, crop.turn)
-    if window.shape == (*into, crop.size, crop.size):
-        return np.array(window, order="C", copy=None if crop.resamples else True)
-    new = np.zeros((*into, crop.size, crop.size), window.dtype)
+def _target(planes: NDArray[Scalar], crop: Crop) -> NDArray[Scalar]:
+    """Gives the part of (..., size, size) planes that the chip fills."""
     rows, cols = crop.written
-    target = new[first : first + len(window)] if into else new
-    target[..., rows.write, cols.write] = window
+    return planes[..., rows.write, cols.write]
+
+
+def _nearest(label: NDArray[np.uint8], crop: Crop) -> NDArray[np.uint8]:
+    """Resamples an (H, W) label by taking the pixel under each new pixel's centre."""
+    if crop.resamples:
+        label = label.take(crop.rows.nearest(), axis=0).take(crop.cols.nearest(), axis=1)
+    new = np.full((crop.size, crop.size), NO_LABEL, np.uint8)
+    _target(new, crop)[...] = turned(label, crop.turn)
     return new
 
 
-def _nearest(plane: NDArray[Scalar], crop: Crop) -> NDArray[Scalar]:
-    """Resamples one (H, W) plane by taking the pixel under each new pixel's centre."""
-    window = plane[crop.window]
-    if crop.resamples:
-        window = window.take(crop.rows.nearest(), axis=0).take(crop.cols.nearest(), axis=1)
-    return _placed(window, crop)
+def _place_copied(values: Float, valid: Bool, layer: RawLayer, crop: Crop, power: bool) -> None:
+    """Writes the planes of a layer as they are into new (bands, size, size) values."""
+    for plane in layer.planes:
+        source = turned(plane.values, crop.turn)
+        np.multiply(source, np.float32(layer.step), out=_target(values[plane.band], crop), dtype=np.float32)
+        if plane.valid is not None and not layer.clean:
+            np.copyto(values[plane.band], 0, where=~valid[plane.band])
 
 
-def _resampled(values: Float, valid: Bool, crop: Crop, power: bool = False) -> tuple[Float, Bool]:
-    """Resamples (bands, H, W) values with their validity; first and last bands without one cost nothing."""
-    window, seen = values[:, *crop.window], np.ascontiguousarray(valid[:, *crop.window])
-    used = [band for band, plane in enumerate(seen) if plane.any()] or [0]
-    first, stop = used[0], used[-1] + 1
-    window, seen = window[first:stop], seen[first:stop]
-    if not seen.all():
-        window = np.where(seen, window, np.float32(0))
-    if crop.resamples:
-        window, seen = _mixed(window, seen, crop, power)
-    into = (len(values),)
-    return _placed(window, crop, into, first), _placed(seen, crop, into, first)
-
-
-def _mixed(window: Float, valid: Bool, crop: Crop, power: bool) -> tuple[Float, Bool]:
-    """Averages and interpolates a window (bands, H, W) to the crop's extents, and its validity with it."""
-    signal = torch.from_numpy(np.ascontiguousarray(window))
-    invalid = None if valid.all() else torch.from_numpy(~valid)
-    if power:
-        signal = (signal * DB_TO_NEPER).exp_()
-        signal = signal if invalid is None else signal.masked_fill_(invalid, 0.0)
+def _place_mixed(values: Float, valid: Bool, layer: RawLayer, crop: Crop, power: bool) -> None:
+    """Averages and interpolates the planes of a layer into new (bands, size, size) values."""
+    height, width = crop.rows.length // crop.factor, crop.cols.length // crop.factor
+    signal = torch.empty(len(layer.planes), 1, height, width)
+    # One plane at a time, so that it stays in the processor's cache from decoding to its block means.
+    for target, plane in zip(signal[:, 0], layer.planes, strict=True):
+        full = target if crop.factor == 1 else torch.empty(plane.values.shape)
+        np.copyto(full.numpy(), plane.values, casting="same_kind")
+        if power:
+            full.mul_(layer.step * DB_TO_NEPER).exp_()
+        if plane.valid is not None and (power or not layer.clean):
+            full.masked_fill_(torch.from_numpy(~plane.valid), 0.0)
+        if crop.factor > 1:
+            _block_mean(full, crop.factor, target)
     mixed = _interpolated(signal, crop)
     if power:
-        mixed = mixed.clamp_min_(torch.finfo(torch.float32).tiny).log_().mul_(1 / DB_TO_NEPER)
-    if invalid is None:
-        return mixed.numpy(), np.ones(mixed.shape, np.bool_)
-    alike = bool((invalid == invalid[:1]).all())
-    # The same weights as for the values: a sum of weights that are not negative is 0 only where each is.
-    weight = _interpolated((invalid[:1] if alike else invalid).float(), crop)
-    new_valid = (weight == 0).expand_as(mixed)
-    return mixed.masked_fill_(~new_valid, 0.0).numpy(), new_valid.numpy()
+        mixed.clamp_min_(torch.finfo(torch.float32).tiny).log_()
+    unit = np.float32(1 / DB_TO_NEPER if power else layer.step)
+    for source, plane in zip(mixed.numpy(), layer.planes, strict=True):
+        np.multiply(turned(source, crop.turn), unit, out=_target(values[plane.band], crop))
+        if plane.valid is not None:
+            np.copyto(values[plane.band], 0, where=~valid[plane.band])
 
 
-def _interpolated(planes: Tensor, crop: Crop) -> Tensor:
-    """Averages blocks of (bands, H, W), then interpolates between their centres; not turned yet."""
-    factor, extents = crop.factor, (crop.rows.extent, crop.cols.extent)
-    if factor > 1:
-        # Strided sums: several times as fast as avg_pool2d on the CPU.
-        rows = reduce(torch.add, [planes[:, k::factor] for k in range(factor)])
-        planes = reduce(torch.add, [rows[:, :, k::factor] for k in range(factor)]).div_(factor**2)
-    if planes.shape[1:] == extents:
-        return planes
-    # Bands as samples of one channel: PyTorch's kernel takes three times as long for three channels.
-    return functional.interpolate(planes[:, None], size=extents, mode="bilinear", align_corners=False)[:, 0]
+def _place_masks(valid: Bool, planes: list[RawPlane], crop: Crop) -> None:
+    """Writes where no invalid pixel has any weight into new (bands, size, size) validity."""
+    last: RawPlane | None = None
+    for plane in planes:
+        target = _target(valid[plane.band], crop)
+        if plane.valid is None:
+            target[...] = True
+        elif last is not None and last.valid is not None and np.array_equal(last.valid, plane.valid):
+            target[...] = _target(valid[last.band], crop)
+        elif crop.resamples:
+            invalid = torch.from_numpy(~plane.valid).float()
+            blocks = torch.empty(plane.valid.shape[0] // crop.factor, plane.valid.shape[1] // crop.factor)
+            # The same weights as for the values: a sum of weights that are not negative is 0 only where each is.
+            weight = _interpolated(_block_mean(invalid, crop.factor, blocks)[None, None], crop)
+            target[...] = turned((weight[0] == 0).numpy(), crop.turn)
+        else:
+            target[...] = turned(plane.valid, crop.turn)
+        last = plane
+
+
+def _block_mean(plane: Tensor, factor: int, out: Tensor) -> Tensor:
+    """Averages blocks of factor x factor px of an (H, W) plane."""
+    # Strided sums: several times as fast as avg_pool2d on the CPU.
+    rows = reduce(torch.add, [plane[k::factor] for k in range(factor)])
+    torch.mul(reduce(torch.add, [rows[:, k::factor] for k in range(factor)]), 1 / factor**2, out=out)
+    return out
+
+
+def _interpolated(blocks: Tensor, crop: Crop) -> Tensor:
+    """Interpolates between the centres of (bands, 1, H, W) to (bands, height, width) px, not turned yet."""
+    # Bands are samples of one channel: PyTorch's kernel takes three times as long for three channels.
+    extents = (crop.rows.extent, crop.cols.extent)
+    if blocks.shape[2:] == extents:
+        return blocks[:, 0]
+    return functional.interpolate(blocks, size=extents, mode="bilinear", align_corners=False)[:, 0]

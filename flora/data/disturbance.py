@@ -29,10 +29,15 @@ def trend(shape: tuple[int, ...], height_db: float, angle: float) -> Float:
         height_db: Value at the rim in the direction of the slope, dB; backscatter falls with incidence angle.
         angle: Direction of the slope, rad.
     """
-    row, col = (np.linspace(-1, 1, n, dtype=np.float32) for n in shape)
+    row, col = (_from_rim_to_rim(length) for length in shape)
     scale = height_db / (abs(np.sin(angle)) + abs(np.cos(angle)))
     plane: Float = np.float32(scale * np.sin(angle)) * row[:, None] + np.float32(scale * np.cos(angle)) * col
     return plane
+
+
+@lru_cache(maxsize=8)
+def _from_rim_to_rim(length: int) -> Float:
+    return np.linspace(-1, 1, length, dtype=np.float32)
 
 
 def speckle_db(looks: Span, shape: tuple[int, ...], rng: np.random.Generator) -> Float:

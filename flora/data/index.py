@@ -8,7 +8,8 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from flora.chip import ChipMeta
-from flora.data.shard import BAND_COUNT, STEPS, Layer
+from flora.data.raw import BAND_COUNT, Layer
+from flora.data.shard import STEPS
 from flora.errors import DataError
 
 INDEX_NAME: Final = "index.json"

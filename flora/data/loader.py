@@ -11,19 +11,16 @@ from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
-from flora.chip import Batch, Chip, collate
+from flora.chip import Batch, Chip
 from flora.data.augment import Augment, AugmentConfig
+from flora.data.batches import BatchLoader
 from flora.data.crop import Crop
 from flora.data.pack import PackedDataset
 from flora.errors import ConfigError
-
-# Batches that each worker prepares ahead.
-PREFETCH = 3
 
 
 class MixtureConfig(BaseModel):
@@ -118,8 +115,7 @@ class TrainingStream(IterableDataset[Chip]):
         """Gives sample `number` (from 0) of the stream."""
         rng = np.random.default_rng([self.seed, number])
         chip, crop = self._choose(rng)
-        window = self.data.read(chip, *crop.window)
-        return self.augment.apply(window, crop, rng, origin=(crop.rows.start, crop.cols.start))
+        return self.augment.apply(self.data.raw(chip, *crop.window), crop, rng)
 
     def _choose(self, rng: np.random.Generator) -> tuple[int, Crop]:
         """Draws a chip and a crop of it, with water in it if that is wanted and found."""
@@ -190,15 +186,7 @@ def training_loader(
     data = PackedDataset(packed_root, split="train", in_memory=in_memory)
     augment = AugmentConfig.model_validate(augment.model_dump() | {"size": size})
     stream = TrainingStream(data, mixture, augment, batch_size, seed, start_step, rank, world_size)
-    return DataLoader(
-        stream,  # type: ignore[arg-type]  # chips go in, the batches that collate makes of them come out
-        batch_size=batch_size,
-        num_workers=workers,
-        collate_fn=collate,
-        pin_memory=torch.cuda.is_available(),
-        prefetch_factor=PREFETCH if workers else None,
-        persistent_workers=workers > 0,
-    )
+    return BatchLoader(stream, batch_size, workers)
 
 
 def validation_chips(

@@ -20,7 +20,8 @@ from torch.utils.data import Dataset
 
 from flora.chip import Chip, ChipMeta
 from flora.data.index import INDEX_NAME, PackedChip, PackIndex, Shard, find_packs, read_index
-from flora.data.shard import Layer, Tensors, decode, encode, open_shard
+from flora.data.raw import Layer, RawChip
+from flora.data.shard import Tensors, encode, open_shard, window_of
 from flora.errors import ConfigError, DataError, OutputError
 
 # Shards stay below what can be carried in one piece; the header and one chip of slack fit in between.
@@ -223,11 +224,15 @@ class PackedDataset(Dataset[Chip]):
         Raises:
             DataError: The window leaves the chip, or the shard is damaged.
         """
+        return self.raw(i, rows, cols).decoded()
+
+    def raw(self, i: int, rows: slice, cols: slice) -> RawChip:
+        """Gives a window as it is stored, without decoding it; otherwise like `read`."""
         entry = self.chips[i]
         rows, cols = (
-            _inside(part, length, entry) for part, length in zip((rows, cols), entry.shape, strict=True)
+            _inside(part, side, entry) for part, side in zip((rows, cols), entry.shape, strict=True)
         )
-        return decode(self._tensors(i), entry.bands, entry.meta, rows, cols)
+        return window_of(self._tensors(i), entry.bands, entry.meta, rows, cols)
 
     def water_share(self, i: int, rows: slice, cols: slice) -> float:
         """Gives the part of a window that is labelled water, without reading the other layers; 0 without label."""

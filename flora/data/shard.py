@@ -9,17 +9,16 @@ import json
 import struct
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from flora.bands import OPTICAL_BANDS, SAR_BANDS
-from flora.chip import Bool, Chip, ChipMeta, Float
+from flora.chip import Bool, Chip, ChipMeta
+from flora.data.raw import NO_LABEL, Layer, RawChip, RawLayer, RawPlane
 from flora.errors import DataError
 
-Layer = Literal["sar", "optical", "prior"]
-Tensors = dict[str, NDArray[np.generic]]
+Tensors = dict[str, NDArray[Any]]
 
 # Value = stored integer * step. SAR reaches to +-327 dB; optical is clipped to [0, 6.5] reflectance, which
 # loses the small negatives of atmospheric correction and nothing else that is real.
@@ -28,12 +27,6 @@ OPTICAL_STEP: Final = 0.0001
 OPTICAL_LIMIT: Final = 6.5
 STEPS: Final[dict[Layer, float]] = {"sar": SAR_STEP_DB, "optical": OPTICAL_STEP, "prior": OPTICAL_STEP}
 STORED: Final[dict[Layer, type[np.integer]]] = {"sar": np.int16, "optical": np.uint16, "prior": np.uint16}
-BAND_COUNT: Final[dict[Layer, int]] = {
-    "sar": len(SAR_BANDS),
-    "optical": len(OPTICAL_BANDS),
-    "prior": len(OPTICAL_BANDS),
-}
-NO_WATER_LABEL: Final = 255
 DTYPES: Final[dict[str, np.dtype[np.integer]]] = {
     "I16": np.dtype("<i2"),
     "U16": np.dtype("<u2"),
@@ -75,56 +68,48 @@ def encode(chip: Chip) -> tuple[Tensors, dict[Layer, list[int]]]:
         tensors[name] = scaled.astype(STORED[name])
         tensors[f"{name}_valid"] = np.packbits(valid, axis=-1)
     if chip.water is not None and chip.water_valid is not None:
-        tensors["water"] = np.where(chip.water_valid, chip.water, NO_WATER_LABEL).astype(np.uint8)
+        tensors["water"] = np.where(chip.water_valid, chip.water, NO_LABEL).astype(np.uint8)
     return tensors, bands
 
 
-def decode(
-    tensors: Mapping[str, NDArray[np.generic]],
+def window_of(
+    tensors: Mapping[str, NDArray[Any]],
     bands: Mapping[Layer, list[int]],
     meta: ChipMeta,
     rows: slice,
     cols: slice,
-) -> Chip:
-    """Gives the window of a chip that `encode` stored.
+) -> RawChip:
+    """Gives a window of a chip that `encode` stored; its values are views of the tensors.
 
     Args:
-        tensors: The tensors of one chip; only the window is read from them.
+        tensors: The tensors of one chip.
         bands: Which bands they hold.
-        meta: Goes into the chip.
+        meta: Goes into the window.
         rows: Rows of the window, with start and stop inside the chip.
         cols: Its columns.
 
     Returns:
-        The window as a chip, equal to the original within half a step.
+        The window; decoded, it equals the original within half a step.
     """
-    layers: dict[str, Any] = {}
-    for name in bands:
-        layers[name], layers[f"{name}_valid"] = _layer(tensors, name, bands[name], rows, cols)
-    if "water" in tensors:
-        stored = tensors["water"][rows, cols]
-        labelled = stored != NO_WATER_LABEL
-        layers |= {"water": (stored * labelled).astype(np.uint8, copy=False), "water_valid": labelled}
-    return Chip(meta=meta, **layers)
+    layers = {}
+    for name, stored in bands.items():
+        planes = []
+        for place, band in enumerate(stored):
+            valid = _mask(tensors[f"{name}_valid"][place, rows], cols)
+            planes.append(RawPlane(band, tensors[name][place, rows, cols], valid))
+        layers[name] = RawLayer(planes, STEPS[name], clean=True)
+    shape = (rows.stop - rows.start, cols.stop - cols.start)
+    return RawChip(meta, shape, layers, tensors["water"][rows, cols] if "water" in tensors else None)
 
 
-def _layer(
-    tensors: Mapping[str, NDArray[np.generic]], name: Layer, bands: list[int], rows: slice, cols: slice
-) -> tuple[Float, Bool]:
-    """Gives one layer's window: values (bands, H, W) and validity, zero and False for bands that are not stored."""
-    count = BAND_COUNT[name]
-    shape = (count, rows.stop - rows.start, cols.stop - cols.start)
-    make = np.empty if len(bands) == count else np.zeros
-    values, valid = make(shape, np.float32), make(shape, np.bool_)
+def _mask(bits: NDArray[np.uint8], cols: slice) -> Bool | None:
+    """Unpacks columns of rows of bits; None where they are all set."""
     first = cols.start // 8
-    octets = slice(first, -(-cols.stop // 8))
-    for place, band in enumerate(bands):
-        np.multiply(
-            tensors[name][place, rows, cols], np.float32(STEPS[name]), out=values[band], dtype=np.float32
-        )
-        bits = np.unpackbits(tensors[f"{name}_valid"][place, rows, octets].view(np.uint8), axis=-1)
-        valid[band] = bits[:, cols.start - 8 * first : cols.stop - 8 * first]
-    return values, valid
+    octets = bits[:, first : -(-cols.stop // 8)]
+    if (octets == 255).all():
+        return None
+    valid = np.unpackbits(octets, axis=-1).view(np.bool_)[:, cols.start - 8 * first : cols.stop - 8 * first]
+    return None if valid.all() else valid
 
 
 def open_shard(path: Path, in_memory: bool = False) -> Tensors:
