@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -164,4 +165,29 @@ def test_a_cluster_that_does_not_answer_is_told(
     scene = write_scene(tmp_path / "scene.tif")
     with pytest.raises(FloraError, match=r"No dask scheduler answers at 'tcp://127.0.0.1:9'"):
         run_predict(scene, tmp_path / "out", weights=weights, tile=64, cluster="tcp://127.0.0.1:9")
+    assert not (tmp_path / "out").exists()
+
+
+def test_being_told_to_end_cleans_up(tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`timeout`, services and batch systems send SIGTERM, which without care would leave a half-written folder."""
+    from flora import cli, products
+
+    def told_to_end(*args: object, progress: object, **options: object) -> None:
+        def end(done: int, total: int) -> None:
+            assert list((tmp_path / "out").iterdir()), "it has begun to write"
+            if done == 1:
+                signal.raise_signal(signal.SIGTERM)
+
+        run_predict(
+            write_scene(tmp_path / "scene.tif"), tmp_path / "out", weights=weights, tile=64, progress=end
+        )
+
+    monkeypatch.setattr(products, "run_predict", told_to_end)
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        with pytest.raises(SystemExit) as stop:
+            cli.main(["predict", "scene.tif", "--out", str(tmp_path / "out")])
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    assert stop.value.code == 130
     assert not (tmp_path / "out").exists()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-import threading
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -19,10 +20,10 @@ if TYPE_CHECKING:
 # What a run gives for each pixel, in this order.
 PLANES = ("water_probability", "red", "green", "blue", "red_spread", "green_spread", "blue_spread")
 
-# A network call uses every core. A second one beside it would only take memory, while another thread
-# may read or write meanwhile.
-_ONE_CALL_AT_A_TIME = threading.Lock()
-_PREPARING = threading.Lock()
+# All network calls of a process are made by one thread of its own. A call uses every core, so a second one beside it
+# would only take memory; and each thread that calls would get its own team of workers and its own memory pool. The
+# threads of dask read and write meanwhile.
+_CALLER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flora-network")
 
 # Axes (of B, C, H, W) that each variant of test-time augmentation flips.
 _AS_IT_IS: tuple[tuple[int, ...], ...] = ((),)
@@ -54,11 +55,10 @@ class TileNetwork:
 
     def prepared(self) -> tuple[FLoRA, torch.device]:
         """Gives the folded network on its device, made at the first call."""
-        with _PREPARING:
-            if self._ready is None:
-                device = torch.device(choose_device(self.device))
-                model = self.checkpoint.model.folded().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-                self._ready = model, device
+        if self._ready is None:
+            device = torch.device(choose_device(self.device))
+            model = self.checkpoint.model.folded().to(device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self._ready = model, device
         return self._ready
 
     def __call__(
@@ -79,12 +79,13 @@ class TileNetwork:
         Returns:
             Water probability, reflectance and its spread in the order of `PLANES`, (7, H, W).
         """
+        return _CALLER.submit(self._run, (sar, sar_valid, optical, optical_valid)).result()
+
+    def _run(self, arrays: Sequence[NDArray[Any] | None]) -> NDArray[np.float32]:
         model, device = self.prepared()
-        arrays = (sar, sar_valid, optical, optical_valid)
         variants = _FLIPS if self.tta else _AS_IT_IS
         on_cuda = device.type == "cuda"
         with (
-            _ONE_CALL_AT_A_TIME,
             torch.inference_mode(),
             torch.autocast(device.type, dtype=torch.bfloat16, enabled=self.precision == "bf16"),
         ):
