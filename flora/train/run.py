@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import platform
-import time
 from pathlib import Path
 from typing import Any
 
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint
+from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, Timer
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -71,7 +70,7 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
     keep = ModelCheckpoint(
         dirpath=out, save_last=True, save_top_k=0, every_n_train_steps=experiment.checkpoint_every
     )
-    callbacks: list[Callback] = [keep, LearningRateMonitor("step")]
+    callbacks: list[Callback] = [keep, LearningRateMonitor("step"), Timer()]
     if stage.ema:
         callbacks.append(EMAWeightAveraging(decay=stage.ema, update_starting_at_step=stage.steps // 10))
     validates = stage.steps >= experiment.validate_every
@@ -105,31 +104,45 @@ def _fit(module: Stage, experiment: Experiment, stage: StageConfig, out: Path, p
     trainer.fit(module, datamodule=PackedData(experiment), ckpt_path=str(last) if last.is_file() else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
+    (out / "seconds").write_text(f"{_seconds(trainer):.0f}")
     torch.save(module.state_dict(), done)
+
+
+def _seconds(trainer: L.Trainer) -> float:
+    """Time spent training, over all resumed parts: the timer travels in the checkpoints."""
+    return sum(c.time_elapsed("train") for c in trainer.callbacks if isinstance(c, Timer))  # type: ignore[attr-defined]
 
 
 def choose(model: FLoRA, experiment: Experiment) -> tuple[float, float, dict[str, float]]:
     """Chooses temperature and threshold on the validation chips, radar alone.
 
+    Both come from calibrated radar, which is what a user's scene is, where there is any: grey values of unknown
+    stretch say nothing about the logits of a scene in dB.
+
     Returns:
-        Temperature, threshold, and the validation scores.
+        Temperature, threshold, and the validation scores of all chips.
     """
-    scores = ValidationScores()
+    scores, calibrated = ValidationScores(), ValidationScores()
     twin = model.folded()
     with torch.inference_mode():
         for batch in validation_loader(experiment):
             output = twin(batch.sar, batch.sar_valid)
-            scores.update(
-                output.water_logits,
-                output.optical,
-                batch.water,
-                batch.water_valid,
-                batch.optical[:, :3],
-                batch.optical_valid[:, :3],
-                [meta.dataset for meta in batch.meta],
-            )
-    temperature = scores.choose_temperature()
-    return temperature, scores.choose_threshold(temperature), scores.compute()
+            counted = [scores]
+            if batch.meta[0].sar_radiometry == "calibrated":
+                counted.append(calibrated)
+            for counts in counted:
+                counts.update(
+                    output.water_logits,
+                    output.optical,
+                    batch.water,
+                    batch.water_valid,
+                    batch.optical[:, :3],
+                    batch.optical_valid[:, :3],
+                    [meta.dataset for meta in batch.meta],
+                )
+    chosen = calibrated if calibrated.counts else scores
+    temperature = chosen.choose_temperature()
+    return temperature, chosen.choose_threshold(temperature), scores.compute()
 
 
 def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
@@ -151,7 +164,6 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     folder = out / experiment.name
     resolved = experiment.model_dump(mode="json")
     _prepare(folder, resolved, resume)
-    started = time.time()
     L.seed_everything(experiment.seed, workers=True, verbose=False)
     if experiment.initial is not None:
         model = checkpoint.load(experiment.initial).model
@@ -171,7 +183,7 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     provenance = {
         "experiment": resolved,
         "validation": scores,
-        "seconds": round(time.time() - started),
+        "seconds": sum(int(part.read_text()) for part in folder.glob("*/seconds")),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
         + (torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"),
         "versions": {"flora": flora.__version__, "torch": torch.__version__},
