@@ -180,6 +180,14 @@ def test_busy_server_is_asked_again(web: Web, tmp_path: Path, status: int) -> No
     assert len(web.requests_of("/big.bin")) == 3
 
 
+def test_server_that_asks_for_hours_is_not_obeyed(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(transfer, "LONGEST_PAUSE", 0.05)
+    web.retry_after, web.statuses["/big.bin"] = "7200", [429]
+    assert fetched(one(web), tmp_path) == CONTENT
+
+
 @pytest.mark.parametrize(
     ("status", "tries", "sentence"),
     [
@@ -284,7 +292,9 @@ def test_real_chips_open_as_a_dataset(web: Web, tmp_path: Path, real_data: Path)
 
     source = real_data / "sen1floods11"
     lists = sorted((source / SPLITS).glob("*.csv"))
-    pair = [sorted((source / EVENTS / layer).glob("Ghana_7496_*.tif"))[0] for layer in ("S1Hand", "LabelHand")]
+    pair = [
+        sorted((source / EVENTS / layer).glob("Ghana_7496_*.tif"))[0] for layer in ("S1Hand", "LabelHand")
+    ]
     bucket(web, {path.relative_to(source).as_posix(): path.read_bytes() for path in (*lists, *pair)})
     web.breaks[f"/sen1floods11/{pair[0].relative_to(source).as_posix()}"] = [1000]
     download("sen1floods11", tmp_path, events=["Ghana"], layers=["S1Hand", "LabelHand"], url=web.url)

@@ -292,6 +292,90 @@ def test_server_that_does_not_answer(
         fetch([degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=serve_api(web, [item]))
 
 
+def test_signature_that_expires_while_reading(web: Web, tmp_path: Path) -> None:
+    """The first byte is given, and then no more: the server's own answer is told, and nothing is left."""
+    item = product(web, tmp_path / "src", "one", backscatter())
+    web.statuses["/static/one/iw-vv.rtc.tiff"] = [0, *[403] * 40]
+    with pytest.raises(RemoteError, match=r"HTTP 403\): its signature has expired"):
+        fetch([degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=serve_api(web, [item]))
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def optical_item(
+    web: Web, folder: Path, name: str, time: str, numbers: dict[str, int], cloud: float = 5, **properties: Any
+) -> dict[str, Any]:
+    """Serves one Sentinel-2 tile of constant numbers, its left 10 columns under cloud."""
+    (folder / name).mkdir(parents=True)
+    hrefs = {}
+    for band, number in (numbers | {"SCL": 4}).items():
+        values = np.full((60, 60), number, np.uint16 if band != "SCL" else np.uint8)
+        if band == "SCL":
+            values[:, :10] = 9
+        path = write(folder / name / f"{band}.tif", values, nodata=0)
+        web.files[f"/s2/{name}/{band}.tif"] = path.read_bytes()
+        hrefs[band] = f"{web.url}/s2/{name}/{band}.tif"
+    item = sar_item(name, time, hrefs, footprint(path), None, **{"eo:cloud_cover": cloud}, **properties)
+    return item | {"collection": "sentinel-2-l2a"}
+
+
+def test_nearest_clear_picture_lies_on_the_grid_of_the_pass(web: Web, tmp_path: Path) -> None:
+    from flora.raster import open_optical
+
+    numbers = {"B04": 2000, "B03": 1800, "B02": 1500, "B08": 4000}
+    dark = dict.fromkeys(numbers, 1100)
+    items = [
+        product(web, tmp_path / "src", "sar", backscatter(60, 60)),
+        optical_item(web, tmp_path, "cloudy", "2024-05-06T13:00:00Z", dark, cloud=95),
+        optical_item(
+            web, tmp_path, "near", "2024-05-08T13:00:00Z", numbers, **{"s2:processing_baseline": "05.10"}
+        ),
+        optical_item(web, tmp_path, "later", "2024-05-12T13:00:00Z", dark),
+    ]
+    area = degrees(0, 5, 40, 45)
+    (found,) = fetch([area], *DAYS, tmp_path / "out", catalog=serve_api(web, items), optical=True)
+    assert found.optical is not None
+    grid = open_sar(found.path)["VV"].odc.geobox
+    with rasterio.open(found.optical) as source:
+        assert (source.transform, source.shape) == (grid.transform, tuple(grid.shape))
+        assert source.tags()["STAC_ITEMS"] == "near" and source.descriptions == (
+            "red",
+            "green",
+            "blue",
+            "nir",
+        )
+        values, left = source.read(), round((source.transform.c - GRID.c) / GRID.a)
+    clear = values[:, :, 10 - left :]
+    assert [np.unique(band).tolist() for band in clear] == [[1000], [800], [500], [3000]]
+    assert (values[:, :, : 10 - left] == 0).all()
+    picture = open_optical(found.optical, grid)
+    reflectance = picture["optical"].values if "optical" in picture else picture.to_dataarray().values
+    assert np.isclose(np.nanmax(reflectance), 0.3)
+
+
+def test_pass_without_a_clear_picture_is_written_all_the_same(web: Web, tmp_path: Path) -> None:
+    item = product(web, tmp_path / "src", "sar", backscatter(60, 60))
+    (found,) = fetch(
+        [degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=serve_api(web, [item]), optical=True
+    )
+    assert found.path.is_file() and found.optical is None
+
+
+@pytest.mark.parametrize(
+    ("properties", "offset"),
+    [
+        ({"s2:processing_baseline": "05.09"}, 1000),
+        ({"s2:processing_baseline": "03.01"}, 0),
+        ({"processing:version": "05.11"}, 1000),
+        ({"s2:processing_baseline": "05.09", "earthsearch:boa_offset_applied": True}, 0),
+        ({}, 0),
+    ],
+)
+def test_offset_of_newer_baselines(properties: dict[str, Any], offset: int) -> None:
+    from flora.scene.stac.optical import offset_of
+
+    assert offset_of(properties) == offset
+
+
 @pytest.mark.parametrize(
     ("area", "days", "options", "sentence"),
     [
@@ -332,6 +416,39 @@ def test_item_without_both_polarisations_is_no_scene(web: Web, tmp_path: Path) -
     del item["assets"]["vh"]
     with pytest.raises(InputError, match="has no Sentinel-1 scene with VV and VH"):
         fetch([degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=serve_api(web, [item]))
+
+
+def test_store_that_asks_for_keys(web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_NO_SIGN_REQUEST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    hrefs = {band: f"s3://eodata/Sentinel-1/{band}.tiff" for band in ("vv", "vh")}
+    item = sar_item("one", TIME, hrefs, degrees(0, 0, 60, 60).bounds)
+    with pytest.raises(RemoteError, match="asks for keys, and none are set"):
+        fetch([degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=serve_api(web, [item]))
+
+
+def test_addresses_of_the_planetary_computer_are_signed_and_others_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The service itself is not asked here: its package is known to append its signature to the address."""
+    import planetary_computer
+    import requests
+
+    from flora.scene.stac.remote import sign
+
+    there = "https://sentinel1euwestrtc.blob.core.windows.net/sentinel1-grd-rtc/iw-vv.rtc.tiff"
+    monkeypatch.setattr(planetary_computer, "sign", lambda href: f"{href}?sig=fresh")
+    assert sign(there) == f"{there}?sig=fresh"
+    assert sign(f"{there}?sig=old") == f"{there}?sig=old"
+    assert sign("https://example.org/iw-vv.rtc.tiff") == "https://example.org/iw-vv.rtc.tiff"
+
+    def refuse(href: str) -> str:
+        raise requests.ConnectionError("no")
+
+    monkeypatch.setattr(planetary_computer, "sign", refuse)
+    with pytest.raises(RemoteError, match="gave no signature for"):
+        sign(there)
 
 
 @pytest.mark.parametrize("name", ["planetary", "none.json"])

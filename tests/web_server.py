@@ -26,6 +26,8 @@ class Web:
     # Statuses with which the next requests to a path are answered; the last one stays if `forever` names the path.
     statuses: dict[str, list[int]] = field(default_factory=dict)
     forever: dict[str, int] = field(default_factory=dict)
+    # What a busy server says of when to come again, s.
+    retry_after: str = ""
     # Bytes after which the connection breaks, one entry a request.
     breaks: dict[str, list[int]] = field(default_factory=dict)
     # Contents that take the place of the true ones, one entry a request.
@@ -65,7 +67,8 @@ def _handler(web: Web) -> type[BaseHTTPRequestHandler]:
             queue = web.statuses.get(path, [])
             status = queue.pop(0) if queue else web.forever.get(path, 0)
             if status:
-                return self._send(status, b"no", {}, body)
+                headers = {"Retry-After": web.retry_after} if web.retry_after else {}
+                return self._send(status, b"no", headers, body)
             if path in web.pages:
                 result = web.pages[path](self.path, posted)
                 return self._send(

@@ -22,7 +22,8 @@ def predict(
     scenes: Annotated[
         list[str],
         typer.Argument(
-            help="Files with VV and VH, pairs of files with one each, or folders.", show_default=False
+            help="Files with VV and VH, pairs of files with one each, folders, or STAC items.",
+            show_default=False,
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of results; each scene gets a folder of its name in it.")],

@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 
 import requests
 from requests.adapters import HTTPAdapter
+from urllib3 import BaseHTTPResponse
 from urllib3.util import Retry
 
 from flora.errors import RemoteError
@@ -21,7 +22,7 @@ from flora.errors import RemoteError
 RETRIES: Final = 4
 BACKOFF = 0.5
 # A server may ask for hours of patience; people rather hear that it is busy, s.
-LONGEST_PAUSE: Final = 60
+LONGEST_PAUSE = 60.0
 # To connect, and between two packets, s.
 TIMEOUT = (10.0, 60.0)
 
@@ -31,15 +32,23 @@ REFUSED: Final = (401, 403)
 MISSING: Final = (404, 410)
 
 
+class Patience(Retry):
+    """Repetition that never waits for hours, whatever the server asks for."""
+
+    def get_retry_after(self, response: BaseHTTPResponse) -> float | None:
+        """Gives the pause that the server asks for, cut short; None where it asks for none."""
+        pause = super().get_retry_after(response)
+        return None if pause is None else min(pause, LONGEST_PAUSE)
+
+
 def patience() -> Retry:
     """Gives the rule of repetition: busy servers and lost connections are asked again, a few times only."""
-    return Retry(
+    return Patience(
         total=RETRIES,
         backoff_factor=BACKOFF,
         status_forcelist=BUSY,
         allowed_methods=None,
         raise_on_status=False,
-        retry_after_max=LONGEST_PAUSE,
     )
 
 

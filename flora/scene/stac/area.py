@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +84,7 @@ def union(areas: Sequence[Polygon]) -> Polygon | MultiPolygon:
     return areas[0] if len(areas) == 1 else MultiPolygon(list(areas))
 
 
-def _geometries(content: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
+def _geometries(content: dict[str, Any]) -> Iterator[dict[str, Any]]:
     kind = content["type"]
     if kind == "FeatureCollection":
         for feature in content["features"]:

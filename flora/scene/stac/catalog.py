@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Final
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from flora.data.transfer import BUSY, TIMEOUT, bare, is_web, patience, why_failed, why_refused
+from flora.data import transfer
+from flora.data.transfer import BUSY, bare, is_web, patience, why_failed, why_refused
 from flora.errors import FloraError, InputError, RemoteError
 
 if TYPE_CHECKING:
@@ -146,8 +147,9 @@ def _open(url: str) -> Client:
             "Searching catalogues needs the packages 'pystac-client' and 'odc-stac', which are not installed. Install "
             "them with pip install 'flora-sar[fetch]'."
         ) from error
-    # pystac-client hands the pair of time limits on to requests.
-    return Client.open(url, stac_io=StacApiIO(timeout=TIMEOUT, max_retries=patience()))
+    # The limits are named twice, since `open` sets its own over those of the reader it is given.
+    limits = transfer.TIMEOUT
+    return Client.open(url, stac_io=StacApiIO(timeout=limits, max_retries=patience()), timeout=limits)
 
 
 @contextmanager

@@ -215,7 +215,7 @@ def _write_sar(
         picture = mosaic(scenes, area)
         tags = _tags(flight, catalog, scenes)
         spec = CogSpec("float32", SAR_BANDS, nodata=float("nan"), unit="dB", tags=tags)
-        values = da.stack([picture[name].data for name in SAR_BANDS])
+        values = da.stack([picture[name].data for name in SAR_BANDS])  # type: ignore[no-untyped-call]
         write_cog(path, values, picture["VV"].odc.geobox, spec, overwrite=overwrite)
     except (InputError, OutputError, RasterioError, OSError):
         # GDAL says little of servers: if it was one that failed, it is asked once more and its answer is told.

@@ -41,7 +41,7 @@ def canvas_over(area: Polygon, grid: GeoBox) -> GeoBox:
     Raises:
         InputError: It is far too large.
     """
-    canvas = grid.enclosing(Geometry(area, "EPSG:4326").to_crs(grid.crs, resolution=STEP).boundingbox)
+    canvas = grid.enclosing(_moved(Geometry(area, "EPSG:4326"), grid, STEP).boundingbox)
     if canvas.shape.x * canvas.shape.y > MOST_PIXELS:
         raise InputError(
             f"The area takes {canvas.shape.y:,} x {canvas.shape.x:,} px; expected no more than one pass shows. Cut it "
@@ -73,7 +73,7 @@ def mosaic(scenes: Sequence[xr.Dataset], area: Polygon) -> xr.Dataset:
         for scene in scenes:
             layer = _placed(scene[name], canvas)
             merged = da.where(da.isnan(merged), layer, merged)
-        bands[name] = (("y", "x"), merged.rechunk((CHUNK, CHUNK)), {"units": "dB"})
+        bands[name] = (("y", "x"), _whole_chunks(merged), {"units": "dB"})
     return xr.Dataset(bands, coords=xr_coords(canvas, dims=("y", "x")))
 
 
@@ -82,13 +82,14 @@ def _placed(layer: xr.DataArray, canvas: GeoBox) -> da.Array:
     grid: GeoBox = layer.odc.geobox
     offset = _offset(grid, canvas)
     if offset is None:
-        near = grid.enclosing(canvas.pad(RIM).extent.to_crs(grid.crs, resolution=grid.resolution.x * 256))
+        near = grid.enclosing(_moved(canvas.pad(RIM).extent, grid, canvas.resolution.x * 256))
         rows, columns = _overlap(grid, near, _offset(grid, near) or (0, 0))
         if rows.start >= rows.stop or columns.start >= columns.stop:
             return _empty(canvas)
         window = layer.isel(y=rows, x=columns)
         moved = xr_reproject(window, canvas, resampling="nearest", dst_nodata=np.nan)
-        return da.asarray(moved.data)
+        array: da.Array = moved.data
+        return array
     rows, columns = _overlap(grid, canvas, offset)
     if rows.start >= rows.stop or columns.start >= columns.stop:
         return _empty(canvas)
@@ -98,7 +99,8 @@ def _placed(layer: xr.DataArray, canvas: GeoBox) -> da.Array:
         (top, canvas.shape.y - top - window.shape[0]),
         (left, canvas.shape.x - left - window.shape[1]),
     )
-    return da.pad(window.data, missing, constant_values=np.float32(np.nan))
+    padded: da.Array = da.pad(window.data, missing, constant_values=np.float32(np.nan))
+    return padded
 
 
 def _offset(grid: GeoBox, canvas: GeoBox) -> tuple[int, int] | None:
@@ -125,4 +127,18 @@ def _overlap(grid: GeoBox, canvas: GeoBox, offset: tuple[int, int]) -> tuple[sli
 
 
 def _empty(canvas: GeoBox) -> da.Array:
-    return da.full(canvas.shape.yx, np.nan, dtype=np.float32, chunks=(CHUNK, CHUNK))
+    empty: da.Array = da.full(  # type: ignore[no-untyped-call]
+        canvas.shape.yx, np.nan, dtype=np.float32, chunks=(CHUNK, CHUNK)
+    )
+    return empty
+
+
+def _whole_chunks(array: da.Array) -> da.Array:
+    """Gives chunks that a file is written by."""
+    chunked: da.Array = array.rechunk((CHUNK, CHUNK))  # type: ignore[no-untyped-call]
+    return chunked
+
+
+def _moved(outline: Geometry, grid: GeoBox, step: float) -> Geometry:
+    """Brings an outline over to a grid's CRS, with points no further apart than `step` in its own."""
+    return outline.to_crs(grid.crs, resolution=step)  # type: ignore[arg-type]

@@ -58,7 +58,7 @@ def nearest_date(items: Sequence[Item], time: datetime, area: Polygon) -> list[I
         if not cloudy and item.geometry is not None and _names(item) is not None:
             days[time_of(item).date()].append(item)
     for day in sorted(days, key=lambda day: min(abs(time_of(item) - time) for item in days[day])):
-        ground = unary_union([shape(item.geometry) for item in days[day]])
+        ground = unary_union([shape(item.geometry) for item in days[day] if item.geometry is not None])
         if ground.intersection(area).area >= LEAST_COVER * area.area:
             return days[day]
     return []
@@ -96,24 +96,26 @@ def read_picture(items: Sequence[Item], canvas: GeoBox) -> da.Array:
 def _layer(item: Item, load: Any, canvas: GeoBox) -> da.Array:
     """Reads one tile; its offset is its own."""
     names = _names(item) or NAMES[0]
-    signed = {name: sign(item.assets[name].get_absolute_href() or "") for name in names}
-    prepare(list(signed.values()))
-    addresses = {item.assets[name].get_absolute_href() or "": href for name, href in signed.items()}
+    wanted = item.clone()
+    wanted.assets = {name: item.assets[name].clone() for name in names}
+    for name in names:
+        wanted.assets[name].href = sign(item.assets[name].get_absolute_href() or item.assets[name].href)
+    prepare([asset.href for asset in wanted.assets.values()])
     data: xr.Dataset = load(
-        [item],
+        [wanted],
         bands=names,
         geobox=canvas,
         chunks={"x": CHUNK, "y": CHUNK},
         dtype="uint16",
         nodata=0,
         resampling={"*": "bilinear", names[-1]: "nearest"},
-        patch_url=lambda href: addresses.get(href, href),
     ).isel(time=0)
-    numbers = da.stack([data[name].data for name in names[:-1]])
+    numbers = da.stack([data[name].data for name in names[:-1]])  # type: ignore[no-untyped-call]
     clear = ~da.isin(data[names[-1]].data, UNUSABLE)
     present = (numbers > 0).any(axis=0) & clear
     reflectance = da.maximum(numbers.astype(np.int32) - offset_of(item.properties), 1)
-    return da.where(present, reflectance, 0).astype(np.uint16)
+    layer: da.Array = da.where(present, reflectance, 0).astype(np.uint16)
+    return layer
 
 
 def offset_of(properties: Mapping[str, Any]) -> int:

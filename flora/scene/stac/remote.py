@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
@@ -38,12 +39,24 @@ def prepare(files: Sequence[str]) -> list[str]:
     """
     for key, value in PATIENCE.items():
         os.environ.setdefault(key, value)
+    locked = next((file for file in files if file.startswith("s3://")), None)
+    if locked is not None and not _has_keys():
+        raise RemoteError(
+            f"'{locked}' lies in a store that asks for keys, and none are set; expected AWS_ACCESS_KEY_ID and "
+            "AWS_SECRET_ACCESS_KEY (CDSE gives them with an account). Set them, or use --catalog planetary-computer."
+        )
     remote = [file for file in files if is_web(file)]
     if remote:
         with open_session() as session:
             for file in remote:
                 require_there(session, file)
     return list(files)
+
+
+def _has_keys() -> bool:
+    """Tells whether GDAL will find keys for object stores where it looks for them."""
+    named = any(os.environ.get(name) for name in ("AWS_ACCESS_KEY_ID", "AWS_PROFILE", "AWS_NO_SIGN_REQUEST"))
+    return named or Path("~/.aws/credentials").expanduser().is_file()
 
 
 def sign(href: str) -> str:
@@ -59,7 +72,7 @@ def sign(href: str) -> str:
     import requests
 
     try:
-        from planetary_computer import sign as signed
+        from planetary_computer import sign as signed  # type: ignore[import-untyped]
     except ImportError as error:
         raise RemoteError(
             f"'{bare(href)}' is read with a signature of the Planetary Computer; the package 'planetary-computer' "
