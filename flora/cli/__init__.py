@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from flora.cli import data, demo, evaluate, fetch, info, predict, train
+from flora.cli import data, demo, evaluate, fetch, info, predict, share, train
 from flora.cli.app import app, main
 
-__all__ = ["app", "data", "demo", "evaluate", "fetch", "info", "main", "predict", "train"]
+__all__ = ["app", "data", "demo", "evaluate", "fetch", "info", "main", "predict", "share", "train"]

@@ -37,16 +37,23 @@ class Globe:
         """Gives a polygon in px in coordinates of the CRS, shells counter-clockwise."""
         return shapely.orient_polygons(map_rings(polygon, self._place))
 
-    def to_degrees(self, polygon: Polygon) -> Polygon:
+    def to_degrees(self, polygon: Polygon, straight: float = STRAIGHT) -> Polygon:
         """Gives a polygon in px in degrees of WGS 84, shells counter-clockwise.
 
         Longitudes run on past ±180 where the polygon does, so that it is one piece.
+
+        Args:
+            polygon: In px.
+            straight: Longest edge that is taken as straight in both, px.
+
+        Returns:
+            In degrees, longer edges cut into pieces.
 
         Raises:
             InputError: It goes around a pole.
         """
         first = self._lonlat(shapely.get_coordinates(polygon.exterior)[:1])[0, 0]
-        dense = shapely.segmentize(polygon, STRAIGHT)
+        dense = shapely.segmentize(polygon, straight)
         degrees = shapely.orient_polygons(map_rings(dense, lambda ring: self._unrolled(ring, first)))
         west, _, east, _ = degrees.bounds
         if east - west > 180 and not degrees.is_valid:

@@ -60,7 +60,30 @@ CLASSES: Final = {
     "observed_water": _two("water", "Water", _WATER, "no water"),
     "observed_flood": _two("flood", "Flood", FLOOD_COLOR, "no flood"),
     "reference_water": _two("reference_water", "Reference water", REFERENCE_COLOR, "no reference water"),
+    "change": (
+        ClassStyle(LAND, "land", "Land on both dates", _LAND, shown=False),
+        ClassStyle(1, "unchanged", "Water on both dates", _WATER),
+        ClassStyle(2, "new", "New water", FLOOD_COLOR),
+        ClassStyle(3, "receded", "Receded water", (232, 160, 40)),
+    ),
 }
+
+# Layers of bit flags: name and meaning of each bit, the lowest first.
+BITS: Final = {
+    "exclusion": {
+        "no_data": "No measurement",
+        "steep_slope": "Too steep for water, or in radar layover or shadow",
+        "low_sensitivity": "Buildings or dense plants hide water",
+        "low_contrast": "Water and land do not differ here",
+    },
+    "advisory": {
+        "rough_water_suspected": "Perhaps water roughened by wind",
+        "wet_snow_suspected": "Perhaps wet snow",
+        "small_patch": "A patch of few pixels",
+        "near_edge": "Near the edge of the scene",
+    },
+}
+FLAG_COLORS: Final[dict[str, Rgb]] = {"exclusion": (110, 110, 110), "advisory": (230, 150, 30)}
 
 # Lowest and highest real value of layers that are quantities, and colours from low to high.
 RAMPS: Final = {

@@ -21,6 +21,7 @@ from flora.raster.grid import apply_affine
 
 LINES = 3  # of the graticule across the shorter side, about
 SAMPLES = 65  # points of a line, and places along a side where its ends are looked for
+QUALITY = 88  # of a JPEG; a page stays under a megabyte or two, as radar is all noise
 STEPS = (1.0, 2.0, 5.0)
 
 Points = NDArray[np.float64]
@@ -91,8 +92,8 @@ def draw_map(picture: Picture, frame: Frame, title: str, note: str) -> str:
 
 def _embedded(picture: Image.Image) -> str:
     stream = io.BytesIO()
-    picture.save(stream, "PNG", optimize=True)
-    return "data:image/png;base64," + base64.b64encode(stream.getvalue()).decode()
+    picture.save(stream, "JPEG", quality=QUALITY, subsampling=0)
+    return "data:image/jpeg;base64," + base64.b64encode(stream.getvalue()).decode()
 
 
 def _graticule(frame: Frame) -> list[str]:

@@ -37,4 +37,5 @@ class Population:
         per_m2 = np.where(valid & (people > 0), people, 0) / row_areas(self.geobox, down, right)[:, None]
         row, col = placement.at(0.5, 0.5)
         taken = nearest(per_m2[None].astype(np.float32), (row - down.start, col - right.start))[0]
-        return np.nan_to_num(taken).astype(np.float64)
+        density: NDArray[np.float64] = np.nan_to_num(taken).astype(np.float64)
+        return density

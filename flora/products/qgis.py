@@ -10,7 +10,7 @@ from xml.etree import ElementTree as Xml
 
 from flora.products.colors import GAIN
 from flora.products.layers import WATER_COLORS
-from flora.products.layerstyle import FLOOD_COLOR, RAMP_COLORS, RAMPS, Rgb, classes_of
+from flora.products.layerstyle import BITS, FLAG_COLORS, FLOOD_COLOR, RAMP_COLORS, RAMPS, Rgb, classes_of
 from flora.products.result import Result, added, open_result
 from flora.raster.file import RasterFile, describe
 
@@ -50,6 +50,8 @@ def _styles(result: Result) -> dict[str, Xml.Element]:
         file = describe(path)
         if classes_of(path.stem):
             styles[path.stem] = _raster(_paletted(path.stem))
+        elif path.stem in BITS:
+            styles[path.stem] = _raster(_flagged(path.stem))
         elif path.stem in RAMPS:
             styles[path.stem] = _raster(_ramp(*RAMPS[path.stem]))
         elif path.stem == "optical":
@@ -80,6 +82,18 @@ def _paletted(layer: str) -> Xml.Element:
             alpha=alpha,
             label=entry.title,
         )
+    return renderer
+
+
+def _flagged(layer: str) -> Xml.Element:
+    """Names each combination of flags; where none is set nothing is drawn."""
+    renderer = Xml.Element("rasterrenderer", type="paletted", band="1", opacity="0.6", alphaBand="-1")
+    palette = Xml.SubElement(renderer, "colorPalette")
+    titles = list(BITS[layer].values())
+    for value in range(1, 1 << len(titles)):
+        label = "; ".join(title for place, title in enumerate(titles) if value >> place & 1)
+        color = _hex(FLAG_COLORS[layer])
+        Xml.SubElement(palette, "paletteEntry", value=str(value), color=color, alpha=OPAQUE, label=label)
     return renderer
 
 

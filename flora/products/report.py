@@ -68,8 +68,7 @@ def _page(result: Result) -> str:
         f"<header><h1>{title}: {escape(result.name)}</h1><p>{escape(when)}</p></header>",
         *(f'<p class="alert">{escape(alert)}</p>' for alert in alerts),
         _numbers(figures, result),
-        f'<section class="maps">{"".join(_maps(result))}</section>',
-        _legend(result),
+        _map_section(result),
         _zone_table(figures),
         f"<section><h2>How it was made</h2>{_paragraphs(METHOD)}</section>",
         f"<section><h2>What to beware of</h2><ul>{''.join(f'<li>{escape(c)}</li>' for c in CAVEATS)}</ul></section>",
@@ -122,6 +121,13 @@ def _area(square_km: float) -> str:
 
 def _range(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{_area(low)} sure, {_area(high)} possible"
+
+
+def _map_section(result: Result) -> str:
+    """Sets maps two by two; the legend takes a place that is left, or goes below."""
+    maps = list(_maps(result))
+    inside, below = (_legend(result), "") if len(maps) % 2 else ("", _legend(result))
+    return f'<section class="maps">{"".join(maps)}{inside}</section>{below}'
 
 
 def _maps(result: Result) -> Iterator[str]:
@@ -178,7 +184,8 @@ def _flood_colors(result: Result, factor: int, picture: Picture | None) -> Pictu
         return colors
     share: NDArray[np.float32] = np.nan_to_num(thin_file(flood, factor)[0])[..., None] * OPACITY
     mixed = (1 - share) * colors + share * np.array(FLOOD_COLOR, np.float32)
-    return np.rint(mixed).astype(np.uint8)
+    over: Picture = np.rint(mixed).astype(np.uint8)
+    return over
 
 
 def _legend(result: Result) -> str:
@@ -225,7 +232,7 @@ def _provenance(result: Result) -> Rows:
     yield "Scene", ", ".join(file_name(str(source)) for source in told.get("sources") or []) or result.name
     yield "Taken", told.get("time") or "unknown"
     yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
-    yield "Read as", (told.get("sar_scale") or {}).get("why")
+    yield "Read as", str((told.get("sar_scale") or {}).get("why") or "").removeprefix("Read as ")
     yield "Optical image given", "yes" if told.get("optical_prior") else "no: from radar alone"
     yield (
         "Weights",

@@ -45,6 +45,7 @@ svg { width: 100%; display: block; border: 1px solid #62686e; overflow: hidden }
 .bar { fill: #fff; stroke: #1c2024; stroke-width: .8 } .half { fill: #1c2024; stroke: #1c2024; stroke-width: .8 }
 .legend { display: flex; gap: 16px; margin: 6px 0 } .legend span { display: flex; align-items: center; gap: 5px }
 .legend i { width: 18px; height: 12px; border: 1px solid #62686e; display: inline-block }
+.maps .legend { flex-direction: column; align-self: end; gap: 6px; margin: 0 0 18px }
 table { border-collapse: collapse; width: 100%; font-size: 11px }
 th, td { text-align: left; vertical-align: top; padding: 1px 8px 1px 0; border-bottom: 1px solid #e4e4e0;
   overflow-wrap: anywhere }

@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from flora.errors import InputError
 from flora.products.folder import SUMMARY_FILE
 from flora.products.geographic import Globe, split_at_antimeridian
-from flora.products.layerstyle import CLASSES, TITLES, classes_of
+from flora.products.layerstyle import BITS, CLASSES, TITLES
 from flora.products.result import OBSERVED_WATER, Result, added, open_result
 from flora.raster.file import Band, describe
 
@@ -40,6 +40,7 @@ OTHER_FILES: Final = {
 }
 # Where the time of a scene is unknown: from the launch of Sentinel-1A on.
 LAUNCH: Final = "2014-04-03T00:00:00Z"
+FOOTPRINT_EDGES: Final = 8  # of its longer side, so that it bends with the map
 PLACES: Final = 6  # of a degree: 0.1 m
 
 
@@ -105,7 +106,8 @@ def item_of(result: Result, name: str | None = None) -> dict[str, Any]:
     """
     geobox = result.located(result.layer(OBSERVED_WATER))
     height, width = geobox.shape.yx
-    parts = split_at_antimeridian(Globe(geobox).to_degrees(shapely.box(0, 0, width, height)))
+    outline = Globe(geobox).to_degrees(shapely.box(0, 0, width, height), max(height, width) / FOOTPRINT_EDGES)
+    parts = split_at_antimeridian(outline)
     summary = result.summary
     extensions = [url for key, url in EXTENSIONS.items() if key != "sar" or not result.simulated]
     return {
@@ -261,9 +263,18 @@ def _raster(path: Path) -> dict[str, Any]:
                 "title": c.title,
                 "color_hint": "{:02X}{:02X}{:02X}".format(*c.color),
             }
-            for c in classes_of(path.stem)
+            for c in CLASSES[path.stem]
+        ]
+    if path.stem in BITS:
+        asset["classification:bitfields"] = [
+            _bitfield(place, name, title) for place, (name, title) in enumerate(BITS[path.stem].items())
         ]
     return asset
+
+
+def _bitfield(place: int, name: str, title: str) -> dict[str, Any]:
+    classes = [{"value": 0, "name": f"not_{name}"}, {"value": 1, "name": name, "title": title}]
+    return {"name": name, "description": title, "offset": place, "length": 1, "classes": classes}
 
 
 def _band(band: Band) -> dict[str, Any]:
