@@ -88,8 +88,15 @@ def test_every_inference_parameter_gets_a_gradient_in_the_joint_stage(packed: Pa
     assert any(n.startswith("predictor.") for n in parts)
 
 
+def test_modules_come_in_the_mode_that_they_train_in(packed: Path) -> None:
+    module = JointModule(FLoRA(experiment(packed).network()).eval(), experiment(packed))
+    assert module.model.sar_encoder.training
+    assert not any(part.training for part in module.model.teacher.modules())
+    assert TeacherModule(FLoRA(TINY_CONFIG).teacher.eval(), experiment(packed)).teacher.training
+
+
 def test_the_frozen_teacher_keeps_its_statistics(packed: Path) -> None:
-    module = quiet(JointModule(FLoRA(experiment(packed).network()), experiment(packed))).train()
+    module = quiet(JointModule(FLoRA(experiment(packed).network()), experiment(packed)))
     before = {n: b.clone() for n, b in module.model.teacher.named_buffers()}
     module.training_step(batch_of(), 0)
     assert all(torch.equal(b, before[n]) for n, b in module.model.teacher.named_buffers())

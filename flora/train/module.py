@@ -83,6 +83,7 @@ class TeacherModule(Stage):
         self.stage_config = experiment.teacher
         self.objective = Objective(experiment.teacher.objective, stage="teacher")
         self.seed = experiment.seed
+        self.train()
 
     def spoil(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
         """Hides parts under cloud and drops NIR from half of the samples, so that the teacher learns what goes together.
@@ -135,6 +136,7 @@ class JointModule(Stage):
             )
         self.mixer = PathMixer(experiment.paths, experiment.seed)
         self.model.teacher.requires_grad_(False)
+        self.train()  # Lightning keeps the modes that it finds
 
     def train(self, mode: bool = True) -> JointModule:
         """Keeps the teacher's statistics frozen."""
