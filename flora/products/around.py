@@ -6,6 +6,8 @@ hundredths, and nothing is rounded after that.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,11 +18,11 @@ Real = NDArray[np.float64]
 HUNDREDTH = 0.01
 
 
-def box_sum(values: NDArray[np.integer] | Mask, radius: int) -> Whole:
+def box_sum(values: NDArray[Any], radius: int) -> Whole:
     """Adds up a square around each pixel.
 
     Args:
-        values: Whole numbers, (H, W).
+        values: Whole numbers or truth values, (H, W).
         radius: Pixels to each side; the square is 2 x radius + 1 wide.
 
     Returns:
@@ -57,7 +59,7 @@ def box_moments(values: NDArray[np.float32], where: Mask, radius: int) -> tuple[
     return count, mean * HUNDREDTH, (second / some - mean * mean) * HUNDREDTH**2
 
 
-def inner(plane: NDArray[np.generic], halo: int, radius: int = 0) -> NDArray[np.generic]:
+def inner(plane: NDArray[Any], halo: int, radius: int = 0) -> NDArray[Any]:
     """Cuts the core out of a window, after `radius` px of its halo have been used up."""
     cut = halo - radius
     return plane[cut : plane.shape[0] - cut, cut : plane.shape[1] - cut]

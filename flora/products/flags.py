@@ -74,7 +74,7 @@ def exclusion(
     Returns:
         Sum of the bits of `EXCLUSION`, (H, W). Pixels without data have that bit alone.
     """
-    absent = inner(~np.isfinite(radar).any(axis=0), halo)
+    absent = inner(_absent(radar), halo)
     flags = np.zeros(absent.shape, np.uint8)
     if slope is not None:
         flags |= _bit(slope >= STEEP, EXCLUSION["steep_slope"])
@@ -115,7 +115,7 @@ def advisory(
         flags |= _bit(wet_snow(radar, before, slope, halo), ADVISORY["wet_snow_suspected"])
     flags |= _bit(small_patch(water, halo), ADVISORY["small_patch"])
     flags |= _bit(near_edge(radar, halo), ADVISORY["near_edge"])
-    absent = inner(~np.isfinite(radar).any(axis=0), halo)
+    absent = inner(_absent(radar), halo)
     return np.where(absent, np.uint8(255), flags)
 
 
@@ -140,7 +140,7 @@ def low_contrast(radar: Radar, water: Classes, halo: int = HALO) -> Mask:
         low = (unclear | ~both) & (True if low is None else low)
         told = both | (False if told is None else told)
     assert low is not None and told is not None, "radar has two bands"
-    found: Mask = inner(low & told, halo, radius).astype(np.bool_)
+    found: Mask = inner(low & told, halo, radius)
     return found
 
 
@@ -159,7 +159,7 @@ def rough_water(radar: Radar, reference: Classes | None = None, halo: int = HALO
         count, mean, _ = box_moments(radar[0], np.isfinite(radar[0]) & (reference == WATER), radius)
         there = inner(reference == WATER, radius)
         rough |= there & (count >= half) & (mean >= ROUGH_VV)
-    found: Mask = inner(rough, halo, radius).astype(np.bool_)
+    found: Mask = inner(rough, halo, radius)
     return found
 
 
@@ -183,7 +183,7 @@ def wet_snow(radar: Radar, before: Radar, slope: Real, halo: int = HALO) -> Mask
         seen = np.isfinite(now) & np.isfinite(then)
         (count, here, _), (_, there, _) = (box_moments(band, seen, radius) for band in (now, then))
         drop += share * inner(here - there, halo, radius)
-        enough &= inner(count >= half, halo, radius).astype(np.bool_)
+        enough &= inner(count >= half, halo, radius)
     return enough & (drop <= SNOW_DROP) & (slope >= SNOW_SLOPE)
 
 
@@ -201,7 +201,7 @@ def small_patch(water: Classes, halo: int = HALO) -> Mask:
     labels, _ = ndimage.label(water == WATER, np.ones((3, 3)))
     size = np.bincount(labels.ravel())
     size[0] = SMALL_PATCH
-    found: Mask = inner(size[labels] < SMALL_PATCH, halo).astype(np.bool_)
+    found: Mask = inner(size[labels] < SMALL_PATCH, halo)
     return found
 
 
@@ -211,9 +211,15 @@ def near_edge(radar: Radar, halo: int = HALO) -> Mask:
     Returns:
         (H, W).
     """
-    absent = ~np.isfinite(radar).any(axis=0)
-    found: Mask = inner(box_sum(absent, EDGE_RADIUS) > 2 * EDGE_RADIUS, halo, EDGE_RADIUS).astype(np.bool_)
+    absent = _absent(radar)
+    found: Mask = inner(box_sum(absent, EDGE_RADIUS) > 2 * EDGE_RADIUS, halo, EDGE_RADIUS)
     return found
+
+
+def _absent(radar: Radar) -> Mask:
+    """Tells where neither band has data."""
+    absent: Mask = np.isnan(radar).all(axis=0)
+    return absent
 
 
 def _bit(where: Mask, bit: int) -> Flags:

@@ -99,10 +99,10 @@ def layers_of(
     layers = [
         first,
         Layer("water", water, _water_spec(tags)),
-        _reflectance("optical", prediction["optical"], tags),
+        reflectance_layer("optical", prediction["optical"], tags),
     ]
     if uncertainty:
-        layers.append(_reflectance("optical_uncertainty", prediction["optical_spread"], tags))
+        layers.append(reflectance_layer("optical_uncertainty", prediction["optical_spread"], tags))
     return layers
 
 
@@ -127,7 +127,17 @@ def _water_spec(tags: dict[str, str]) -> CogSpec:
     )
 
 
-def _reflectance(name: str, layer: xr.DataArray, tags: dict[str, str]) -> Layer:
+def reflectance_layer(name: str, layer: xr.DataArray, tags: dict[str, str]) -> Layer:
+    """Gives the file of the optical picture, or of its spread.
+
+    Args:
+        name: `optical`, or another name for the spread.
+        layer: Reflectance, (band, y, x), NaN where invalid.
+        tags: What the file says of its making.
+
+    Returns:
+        The file, in steps of 0.0001.
+    """
     picture = name == "optical"
     bands = RGB_BANDS if picture else tuple(f"{band} spread" for band in RGB_BANDS)
     note = (

@@ -52,13 +52,13 @@ def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path,
     factor = thinning((height, width), (size[1], size[0]))
     optical = optical_colors(thin_file(folder / "optical.tif", factor))
     water = thin_file(folder / "water.tif", max(1, factor // FINER))[0]
-    share = _average(water, optical.shape[:2])
+    share = average_share(water, optical.shape[:2])
     pictures = [radar_colors(thin_radar(scene, factor)), optical, water_over(optical, share)]
     panels = [
-        Panel(title, note, Image.fromarray(picture).resize(size, _filter(picture, size)))
+        Panel(title, note, Image.fromarray(picture).resize(size, resampling(picture, size)))
         for (title, note), picture in zip(_captions(summary), pictures, strict=True)
     ]
-    draw_sheet(panels, _words(summary), ground, thinned=width / size[0]).save(path, compress_level=4)
+    draw_sheet(panels, sheet_words(summary), ground, thinned=width / size[0]).save(path, compress_level=4)
     return path
 
 
@@ -80,13 +80,14 @@ def panel_size(extent: tuple[float, float], shape: tuple[int, int]) -> tuple[int
     return max(1, round(width / unit)), max(1, round(height / unit))
 
 
-def _filter(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Resampling:
+def resampling(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Resampling:
+    """Chooses how a picture is brought to its size."""
     # Enlarged pixels stay pixels: no detail is shown that was not there.
     larger = size[0] > picture.shape[1] * 1.5
     return Image.Resampling.NEAREST if larger else Image.Resampling.LANCZOS
 
 
-def _average(water: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
+def average_share(water: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Averages classes over the pixels of a coarser picture, (H, W); NaN where none has data."""
     factor = max(1, round(water.shape[0] / shape[0]), round(water.shape[1] / shape[1]))
     pad = [(0, length * factor - side) for length, side in zip(shape, water.shape, strict=True)]
@@ -110,7 +111,8 @@ def _captions(summary: Summary) -> list[tuple[str, str]]:
     ]
 
 
-def _words(summary: Summary) -> Words:
+def sheet_words(summary: Summary) -> Words:
+    """Says what a product is: title, numbers, caveats, credit."""
     area = f"{summary.water_km2:,.1f} km² of water" if summary.water_km2 is not None else "Area unknown"
     share = f"{100 * summary.water_share:.1f} % of the valid pixels"
     when = f"  ·  {summary.time.replace('T', ' ').replace('Z', ' UTC')}" if summary.time else ""

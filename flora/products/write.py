@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import odc.geo.xr  # noqa: F401  (gives datasets their .odc)
 import xarray as xr
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 import flora
@@ -26,6 +27,7 @@ from flora.products.usage import Usage
 from flora.raster import CogSink
 
 Progress = Callable[[int, int], None]
+Count = Callable[[slice, slice, Blocks], None]
 
 QUICKLOOK_FILE = "quicklook.png"
 TILES_FOLDER = "tiles"
@@ -67,9 +69,9 @@ def write_prediction(
         OutputError: The product cannot be written there; nothing of it is left.
         InputError: The scene is damaged at some place.
     """
-    geobox = _geobox(scene)
+    geobox = scene_grid(scene)
     target = Path(out_dir).expanduser() / (name or str(scene.attrs.get("name") or "scene"))
-    tags = _tags(prediction, scene, geobox)
+    tags = tags_of(prediction, scene, geobox)
     layers = layers_of(prediction, float_probability=float_probability, uncertainty=uncertainty, tags=tags)
     tally = AreaTally(geobox, WATER_CLASSES)
     with staged(target, overwrite=overwrite, keep=resume) as hidden:
@@ -79,8 +81,8 @@ def write_prediction(
             if resume:
                 identity = fingerprint_of(_identity(prediction), [layer.name for layer in layers])
                 finished = FinishedTiles(hidden / TILES_FOLDER, identity)
-            with _sinks(layers, folder, geobox) as sinks:
-                _fill(layers, sinks, tally, finished, progress)
+            with open_sinks(layers, folder, geobox) as sinks:
+                fill(layers, sinks, lambda r, c, blocks: tally.add(r, c, _water(blocks)), finished, progress)
             numbers = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
             write_quicklook(folder / QUICKLOOK_FILE, scene, geobox, folder, numbers)
         summary = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
@@ -93,13 +95,14 @@ def write_prediction(
     return summary
 
 
-def _geobox(scene: xr.Dataset) -> GeoBox:
+def scene_grid(scene: xr.Dataset) -> GeoBox:
+    """Gives the grid of a scene as `flora.open_sar` gives it."""
     geobox = scene["VV"].odc.geobox
     assert isinstance(geobox, GeoBox), "open_sar gives every scene a grid"
     return geobox
 
 
-def _tags(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[str, str]:
+def tags_of(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[str, str]:
     """What each file says of its making; only what is the same for the same pixels."""
     tags = {
         "TIFFTAG_SOFTWARE": f"FLoRA {flora.__version__}",
@@ -114,7 +117,7 @@ def _tags(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[str
 
 
 @contextlib.contextmanager
-def _sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[dict[str, CogSink]]:
+def open_sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[dict[str, CogSink]]:
     """Opens a file for each layer; they become COGs when the block ends well, and vanish when it does not."""
     with contextlib.ExitStack() as stack:
         yield {
@@ -123,14 +126,22 @@ def _sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[di
         }
 
 
-def _fill(
+def fill(
     layers: Sequence[Layer],
     sinks: Mapping[str, CogSink],
-    tally: AreaTally,
-    finished: FinishedTiles | None,
-    progress: Progress | None,
+    count: Count,
+    finished: FinishedTiles | None = None,
+    progress: Progress | None = None,
 ) -> None:
-    """Computes every tile and hands its blocks to the files."""
+    """Computes every tile and hands its blocks to the files.
+
+    Args:
+        layers: The files' layers, with the same chunks in y and x.
+        sinks: The open file of each layer by its name.
+        count: Called with rows, columns and blocks of each tile, one tile at a time.
+        finished: Tiles of an earlier run, and where those of this one are kept.
+        progress: Called with the number of tiles that are done and of all tiles.
+    """
     row_spans, col_spans = (_spans(chunks) for chunks in layers[0].data.chunks[-2:])
     total, done = len(row_spans) * len(col_spans), 0
     lock = threading.Lock()
@@ -143,7 +154,7 @@ def _fill(
         if finished is not None and index not in finished:
             finished.add(index, blocks)
         with lock:
-            tally.add(rows, cols, blocks["water"].astype(np.uint8, copy=False))
+            count(rows, cols, blocks)
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -155,6 +166,10 @@ def _fill(
         for index in sorted(known):
             write(index, finished.read(index))
     stream({layer.name: layer.data for layer in layers}, write, skip=known)
+
+
+def _water(blocks: Blocks) -> NDArray[np.uint8]:
+    return blocks["water"].astype(np.uint8, copy=False)
 
 
 def _spans(chunks: Sequence[int]) -> list[slice]:

@@ -65,7 +65,8 @@ class ArrayBand:
         if shape is None or not all(shape):
             return values
         steps = [length // wanted for length, wanted in zip(values.shape, shape, strict=True)]
-        return values[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]]
+        thinned: Plane = values[steps[0] // 2 :: steps[0], steps[1] // 2 :: steps[1]]
+        return thinned
 
 
 @dataclass(frozen=True)
@@ -164,7 +165,7 @@ def open_context(given: str | Path | xr.DataArray, target: GeoBox, how: How) -> 
     """
     source: Source
     if isinstance(given, xr.DataArray):
-        own, name = grid_of(given), str(given.name or "the array")
+        own, name = grid_of(given), "the array" if given.name is None else str(given.name)
         source = ArrayBand(given)
     else:
         file = describe(given)
@@ -211,7 +212,7 @@ def grid_of(array: xr.DataArray) -> GeoBox:
         return found
     from affine import Affine
 
-    return GeoBox(array.shape, Affine.identity(), None)
+    return GeoBox((array.shape[0], array.shape[1]), Affine.identity(), None)
 
 
 def _size(geobox: GeoBox) -> str:

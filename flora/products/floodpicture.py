@@ -1,0 +1,106 @@
+"""The picture of a flood map: radar, optical, and the flood over it, side by side."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
+from PIL import Image
+
+from flora.products.colors import GAIN, NO_DATA_COLOR, Picture, optical_colors, radar_colors
+from flora.products.figure import Panel, Words, draw_sheet
+from flora.products.floodlayers import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR
+from flora.products.ground import ground_of
+from flora.products.quicklook import FINER, average_share, panel_size, resampling, sheet_words
+from flora.products.summary import Summary
+from flora.products.thumbnail import thin_file, thin_radar, thinning
+from flora.products.water import RECEDED
+
+OPACITY = 0.85
+
+
+def write_flood_quicklook(
+    path: Path,
+    scene: xr.Dataset,
+    before: xr.Dataset | None,
+    geobox: GeoBox,
+    folder: Path,
+    summary: Summary,
+    subtitle: str,
+) -> Path:
+    """Draws the quicklook of a flood map.
+
+    Args:
+        path: PNG to write.
+        scene: The scene with the flood.
+        before: The scene from before on the same grid; None without one.
+        geobox: The grid.
+        folder: Where the layers are.
+        summary: The product's numbers.
+        subtitle: What was found, in a line.
+
+    Returns:
+        The path.
+    """
+    ground = ground_of(geobox)
+    height, width = geobox.shape.yx
+    size = panel_size((height * ground.pixel[0], width * ground.pixel[1]), (height, width))
+    factor = thinning((height, width), (size[1], size[0]))
+    optical = optical_colors(thin_file(folder / "optical.tif", factor))
+    titled = [] if before is None else [(_radar_words("Radar, before", before), before)]
+    titled.append((_radar_words("Radar", scene), scene))
+    shown = [(words, radar_colors(thin_radar(radar, factor))) for words, radar in titled]
+    note = f"from radar, not photographed; reflectance 0…{1 / GAIN:.2f}"
+    shown.append((("Optical, reconstructed", note), optical))
+    shown.append(
+        (
+            ("Flood", "observed water without reference water"),
+            _flooded(optical, folder, max(1, factor // FINER)),
+        )
+    )
+    panels = [
+        Panel(title, note, Image.fromarray(picture).resize(size, resampling(picture, size)))
+        for (title, note), picture in shown
+    ]
+    words = sheet_words(summary)
+    legend = [(FLOOD_COLOR[:3], "flood"), (REFERENCE_COLOR[:3], "reference water")]
+    legend += [(RECEDED_COLOR[:3], "receded water")] if before is not None else []
+    legend.append((NO_DATA_COLOR, "no data"))
+    words = Words(words.title, subtitle, words.alert, legend, words.credit)
+    draw_sheet(panels, words, ground, thinned=width / size[0]).save(path, compress_level=4)
+    return path
+
+
+def _radar_words(title: str, scene: xr.Dataset) -> tuple[str, str]:
+    time = str(scene.attrs.get("time") or "").replace("T", " ").replace("Z", " UTC")
+    return title, " · ".join(part for part in (str(scene.attrs.get("name", "")), time) if part)
+
+
+def _flooded(optical: Picture, folder: Path, factor: int) -> Picture:
+    """Lays reference water, receded water and flood over a paler picture, by the share that they fill."""
+    grey = optical @ np.array([0.299, 0.587, 0.114], np.float32)
+    mixed = 0.5 * grey[..., None] + 0.2 * optical + 0.3 * 255
+    shares = [
+        (folder / "reference_water.tif", 1, REFERENCE_COLOR),
+        (folder / "observed_flood.tif", 1, FLOOD_COLOR),
+    ]
+    if (folder / "change.tif").is_file():
+        shares.insert(1, (folder / "change.tif", RECEDED, RECEDED_COLOR))
+    absent = None
+    for file, value, color in shares:
+        share = _share(thin_file(file, factor)[0], value, optical.shape[:2])
+        absent = np.isnan(share)
+        alpha = OPACITY * np.nan_to_num(share)[..., None]
+        mixed = (1 - alpha) * mixed + alpha * np.array(color[:3], np.float32)
+    no_radar = np.isnan(_share(thin_file(folder / "observed_water.tif", factor)[0], 1, optical.shape[:2]))
+    assert absent is not None, "a flood map has flood"
+    mixed = np.where((no_radar | absent)[..., None], np.array(NO_DATA_COLOR, np.float32), mixed)
+    return np.rint(mixed).astype(np.uint8)
+
+
+def _share(classes: NDArray[np.float32], value: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    chosen = np.where(np.isnan(classes), np.nan, classes == value).astype(np.float32)
+    return average_share(chosen, shape)
