@@ -89,7 +89,7 @@ def lay_ground(grid: Grid, place: Place) -> Ground:
     height, depth = raise_land(coarse, place, net, width, side)
     down, right = gradient(height, STEP * PIXEL_M)
     bar = smooth(stir(seed, 37), coarse, 34) + 0.5 * smooth(stir(seed, 38), coarse, 14) - 0.7
-    bar = np.clip(bar, 0, 1) * (0.38 * width - 3)
+    bar = np.clip(bar, 0, 1) * np.minimum(0.38 * width - 3, 9)
     fine = coordinates.enlarged(STEP).network(seed)
     grain = weighted([(0.7, smooth(stir(seed, 41), grid, 3.7)), (0.7, smooth(stir(seed, 42), grid, 9.0))])
     return Ground(
