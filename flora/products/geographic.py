@@ -8,7 +8,7 @@ from affine import Affine
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from pyproj import CRS, Geod, Transformer
-from shapely import Polygon
+from shapely import Polygon, affinity
 
 from flora.errors import InputError
 from flora.products.components import map_rings
@@ -102,7 +102,7 @@ def split_at_antimeridian(polygon: Polygon) -> list[Polygon]:
         world = shapely.box(-180 + 360 * turn, -90, 180 + 360 * turn, 90)
         cut = shapely.get_parts(shapely.intersection(shapely.make_valid(polygon), world))
         solid = [part for part in cut if isinstance(part, Polygon) and part.area > 0]
-        parts += [shapely.transform(part, lambda points, by=turn: points - [360 * by, 0]) for part in solid]
+        parts += [affinity.translate(part, xoff=-360 * turn) for part in solid]
     return [shapely.orient_polygons(part) for part in parts]
 
 
