@@ -218,8 +218,7 @@ def near_edge(radar: Radar, halo: int = HALO) -> Mask:
 
 def _absent(radar: Radar) -> Mask:
     """Tells where neither band has data."""
-    absent: Mask = np.isnan(radar).all(axis=0)
-    return absent
+    return np.asarray(np.isnan(radar).all(axis=0), np.bool_)
 
 
 def _bit(where: Mask, bit: int) -> Flags:

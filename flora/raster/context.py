@@ -139,7 +139,8 @@ class Context:
         """Turns dB into power, whose mean has a meaning, when it will be averaged."""
         if self.how != "decibel" or meet(self.own, self.target) < AVERAGE_FROM:
             return values
-        return np.power(np.float32(10), values / np.float32(10)).astype(np.float32)
+        power: Plane = np.power(np.float32(10), values / np.float32(10)).astype(np.float32)
+        return power
 
     def _back(self, values: Plane) -> Plane:
         if self.how != "decibel" or meet(self.own, self.target) < AVERAGE_FROM:
