@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import resource
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 
 import pytest
@@ -36,15 +36,21 @@ def test_help_imports_nothing_heavy(argv: list[str]) -> None:
     assert "Usage: flora" in done.stdout
 
 
+def processor_seconds() -> float:
+    """Processor time of all finished child processes, which a busy machine hardly changes."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
+
+
 def test_help_is_quick() -> None:
-    """Under 0.5 s on an idle machine; the best of three and the bound allow for a busy one."""
+    """The best of three takes under 0.5 s of a processor; twice that allows for a slower one than ours."""
     command = [sys.executable, "-c", "from flora.cli import main; main(['--help'])"]
     seconds = []
     for _ in range(3):
-        start = time.perf_counter()
+        before = processor_seconds()
         subprocess.run(command, capture_output=True, check=True, timeout=60)
-        seconds.append(time.perf_counter() - start)
-    assert min(seconds) < 1.5
+        seconds.append(processor_seconds() - before)
+    assert min(seconds) < 1.0
 
 
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
