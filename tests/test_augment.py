@@ -186,6 +186,21 @@ def test_values_under_invalid_change_nothing(seed: int, garbage: float) -> None:
     )
 
 
+def test_a_nan_beside_the_rim_stays_where_it_is() -> None:
+    """Where the crop is enlarged, its first row is the chip's first row, with a weight of 0 on the second."""
+    chip = random_chip(valid_share=1)
+    hidden = {}
+    for layer in ("sar", "optical"):
+        values, valid = getattr(chip, layer).copy(), getattr(chip, f"{layer}_valid").copy()
+        values[:, 1], valid[:, 1] = np.nan, False
+        hidden |= {layer: values, f"{layer}_valid": valid}
+    crop = Crop(Axis(0, 40, 0, 64), Axis(0, 40, 0, 64), 64)
+    found = cut(raw_window(chip.with_layers(**hidden), *crop.window), crop)
+    assert found.optical is not None and found.optical_valid is not None
+    assert found.sar_valid[:, 0].all() and found.optical_valid[:, 0].all()
+    assert np.isfinite(found.sar).all() and np.isfinite(found.optical).all()
+
+
 def assert_equal_chips(first: Chip, second: Chip) -> None:
     assert first.meta == second.meta
     for field in fields(Chip):

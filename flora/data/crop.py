@@ -214,7 +214,7 @@ def _place_mixed(values: Float, valid: Bool, layer: RawLayer, crop: Crop, power:
         np.copyto(full.numpy(), plane.values, casting="same_kind")
         if power:
             full.mul_(layer.step * DB_TO_NEPER).exp_()
-        if plane.valid is not None and (power or not layer.clean):
+        if plane.valid is not None and not layer.clean:  # a weight of 0 does not silence a NaN
             full.masked_fill_(torch.from_numpy(~plane.valid), 0.0)
         if crop.factor > 1:
             _block_mean(full, crop.factor, target)
