@@ -6,9 +6,10 @@ its bands in any order; they are found by name and brought to this one.
 
 from __future__ import annotations
 
-from typing import Final, TypeVar
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 SAR_BANDS: Final = ("VV", "VH")
 OPTICAL_BANDS: Final = ("red", "green", "blue", "nir")
@@ -18,7 +19,7 @@ RGB_BANDS: Final = OPTICAL_BANDS[:3]
 SENTINEL2_L1C: Final = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 SENTINEL2_NAMES: Final = {"red": "B4", "green": "B3", "blue": "B2", "nir": "B8", "swir": "B11"}
 
-Array = TypeVar("Array", bound="np.ndarray")
+Array = NDArray[Any]
 
 
 def sentinel2_index(name: str) -> int:
@@ -45,7 +46,8 @@ def normalized_difference(first: Array, second: Array) -> Array:
     """
     total = first + second
     safe = np.where(total == 0, 1, total)
-    return ((first - second) / safe) * (total != 0)  # type: ignore[return-value]
+    index: Array = ((first - second) / safe) * (total != 0)
+    return index
 
 
 def ndvi(red: Array, nir: Array) -> Array:

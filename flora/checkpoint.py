@@ -79,7 +79,9 @@ def save(path: str | Path, checkpoint: Checkpoint, dtype: torch.dtype = torch.fl
     path = Path(path)
     state = checkpoint.model.state_dict()
     if "sar_encoder.stem.norm.running_mean" not in state:
-        raise CheckpointError("The model's normalisation is folded; expected the trainable model. Save it before `folded()`.")
+        raise CheckpointError(
+            "The model's normalisation is folded; expected the trainable model. Save it before `folded()`."
+        )
     tensors = {
         name: tensor.detach().cpu().to(dtype).contiguous()
         if tensor.is_floating_point() and "running" not in name
@@ -110,20 +112,24 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """
     path = Path(path)
     if not path.is_file():
-        raise CheckpointError(f"'{path}' is not a file; expected FLoRA weights (.safetensors). Check --weights.")
+        raise CheckpointError(
+            f"'{path}' is not a file; expected FLoRA weights (.safetensors). Check --weights."
+        )
     try:
         with safe_open(str(path), framework="pt") as file:
             metadata: Mapping[str, str] = file.metadata() or {}
     except (SafetensorError, OSError) as error:
         raise CheckpointError(
-            f"'{path}' is not a safetensors file ({error}); expected FLoRA weights. Use a file that `flora train` wrote."
+            f"'{path}' is not a safetensors file ({error}); expected FLoRA weights. "
+            "Use a file that `flora train` wrote."
         ) from error
     if KEY not in metadata:
         raise CheckpointError(f"'{path}' holds no FLoRA header; expected weights that `flora train` wrote.")
     header: dict[str, Any] = json.loads(metadata[KEY])
     if header.get("format") != FORMAT:
         raise CheckpointError(
-            f"'{path}' has checkpoint format {header.get('format')}; this version reads {FORMAT}. Update FLoRA or retrain."
+            f"'{path}' has checkpoint format {header.get('format')}; this version reads {FORMAT}. "
+            "Update FLoRA or retrain."
         )
     return header
 
@@ -155,5 +161,7 @@ def load(path: str | Path | None = None) -> Checkpoint:
         model.load_state_dict(state)
     except (RuntimeError, ValidationError, SafetensorError) as error:
         first = str(error).splitlines()[0]
-        raise CheckpointError(f"'{path}' does not fit the network it describes ({first}); it is damaged, retrain it.") from error
+        raise CheckpointError(
+            f"'{path}' does not fit the network it describes ({first}); it is damaged, retrain it."
+        ) from error
     return Checkpoint(model.eval(), header["threshold"], header["temperature"], header["provenance"], path)

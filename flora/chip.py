@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, fields, replace
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -83,15 +83,23 @@ class Chip:
             DataError: A layer has another shape than expected, or lacks its mask.
         """
         height, width = self.sar.shape[-2:]
-        expected = {"sar": (len(SAR_BANDS), height, width), "optical": (len(OPTICAL_BANDS), height, width)}
-        expected |= {"prior": expected["optical"], "water": (height, width)}
+        expected: dict[str, tuple[int, ...]] = {
+            "sar": (len(SAR_BANDS), height, width),
+            "optical": (len(OPTICAL_BANDS), height, width),
+            "prior": (len(OPTICAL_BANDS), height, width),
+            "water": (height, width),
+        }
         for name, shape in expected.items():
             layer, valid = getattr(self, name), getattr(self, f"{name}_valid")
             if (layer is None) != (valid is None):
-                raise DataError(f"Chip '{self.meta.chip}' has {name} without its mask, or a mask without {name}; give both.")
+                raise DataError(
+                    f"Chip '{self.meta.chip}' has {name} without its mask, or a mask without {name}; give both."
+                )
             for found in (layer, valid):
                 if found is not None and found.shape != shape:
-                    raise DataError(f"Chip '{self.meta.chip}' has {name} of shape {found.shape}; expected {shape}.")
+                    raise DataError(
+                        f"Chip '{self.meta.chip}' has {name} of shape {found.shape}; expected {shape}."
+                    )
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -135,14 +143,18 @@ class Batch:
 
     def to(self, device: torch.device | str, non_blocking: bool = False) -> Batch:
         """Gives the batch with every tensor on `device`."""
-        moved = {f.name: getattr(self, f.name) for f in fields(self)}
-        moved = {k: v.to(device, non_blocking=non_blocking) if isinstance(v, Tensor) else v for k, v in moved.items()}
+        moved: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        moved = {
+            k: v.to(device, non_blocking=non_blocking) if isinstance(v, Tensor) else v
+            for k, v in moved.items()
+        }
         return Batch(**moved)
 
     def pin_memory(self) -> Batch:
         """Gives the batch in page-locked memory, for asynchronous copies to a GPU."""
-        pinned = {f.name: getattr(self, f.name) for f in fields(self)}
-        return Batch(**{k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in pinned.items()})
+        pinned: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self)}
+        pinned = {k: v.pin_memory() if isinstance(v, Tensor) else v for k, v in pinned.items()}
+        return Batch(**pinned)
 
     def __len__(self) -> int:
         return int(self.sar.shape[0])
@@ -192,7 +204,9 @@ def collate(chips: Sequence[Chip]) -> Batch:
 
     def stack(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> Tensor:
         layers = [getattr(chip, name) for chip in chips]
-        return torch.from_numpy(np.stack([np.zeros(shape, dtype) if a is None else a.astype(dtype) for a in layers]))
+        return torch.from_numpy(
+            np.stack([np.zeros(shape, dtype) if a is None else a.astype(dtype) for a in layers])
+        )
 
     optical = (len(OPTICAL_BANDS), height, width)
     metas = [chip.meta for chip in chips]

@@ -36,7 +36,9 @@ def test_a_round_trip_keeps_everything(saved: Path) -> None:
 
 def test_temperature_softens_the_probability(saved: Path) -> None:
     made = checkpoint.load(saved)
-    assert float(made.probability(torch.tensor(1.7))) == pytest.approx(float(torch.sigmoid(torch.tensor(1.0))))
+    assert float(made.probability(torch.tensor(1.7))) == pytest.approx(
+        float(torch.sigmoid(torch.tensor(1.0)))
+    )
 
 
 def test_other_constants_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,9 @@ SHAPES = {
 }
 
 
-def scene(height: int, width: int, seed: int = 0, dtype: torch.dtype = torch.float32) -> tuple[torch.Tensor, torch.Tensor]:
+def scene(
+    height: int, width: int, seed: int = 0, dtype: torch.dtype = torch.float32
+) -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(seed)
     sar = torch.randn(1, 2, height, width, generator=generator, dtype=dtype) * 5 - 15
     valid = torch.rand(1, 2, height, width, generator=generator) > 0.02
@@ -40,7 +42,9 @@ def warmed(config: ModelConfig | str, seed: int = 0) -> FLoRA:
     return model.eval()
 
 
-def placed(model: FLoRA, sar: torch.Tensor, valid: torch.Tensor, rows: slice, cols: slice) -> tuple[torch.Tensor, torch.Tensor]:
+def placed(
+    model: FLoRA, sar: torch.Tensor, valid: torch.Tensor, rows: slice, cols: slice
+) -> tuple[torch.Tensor, torch.Tensor]:
     """Runs one core of the scene with its margin, whatever is outside the scene being invalid."""
     m, (height, width) = model.margin, sar.shape[-2:]
     core = tuple(-(-(s.stop - s.start) // model.grid) * model.grid for s in (rows, cols))
@@ -48,7 +52,11 @@ def placed(model: FLoRA, sar: torch.Tensor, valid: torch.Tensor, rows: slice, co
     window_valid = torch.zeros_like(window, dtype=torch.bool)
     r0, r1 = max(0, rows.start - m), min(height, rows.start + core[0] + m)
     c0, c1 = max(0, cols.start - m), min(width, cols.start + core[1] + m)
-    place = (..., slice(r0 - rows.start + m, r1 - rows.start + m), slice(c0 - cols.start + m, c1 - cols.start + m))
+    place = (
+        ...,
+        slice(r0 - rows.start + m, r1 - rows.start + m),
+        slice(c0 - cols.start + m, c1 - cols.start + m),
+    )
     window[place], window_valid[place] = sar[..., r0:r1, c0:c1], valid[..., r0:r1, c0:c1]
     with torch.inference_mode():
         out = model(window, window_valid)
@@ -65,7 +73,9 @@ def test_the_halo_is_exactly_the_reach(name: str) -> None:
     out = model(sar, torch.ones_like(valid))
     core = (..., slice(edge, edge + model.grid), slice(edge, edge + model.grid))
     mix = torch.randn(3, model.grid, model.grid, dtype=torch.float64)
-    ((out.optical + out.optical_spread)[core] * mix).sum().add((out.water_logits[core] * mix[0]).sum()).backward()
+    ((out.optical + out.optical_spread)[core] * mix).sum().add(
+        (out.water_logits[core] * mix[0]).sum()
+    ).backward()
     touched = (sar.grad[0] != 0).any(0)
     rows, cols = touched.any(1).nonzero().flatten(), touched.any(0).nonzero().flatten()
     for near, far in ((rows.min(), rows.max()), (cols.min(), cols.max())):
@@ -110,7 +120,9 @@ def test_every_inference_parameter_gets_a_gradient_from_radar_alone() -> None:
     model = FLoRA(TINY).train()
     sar, valid = scene(128, 128)
     out = model(sar, valid)
-    (out.optical.square().mean() + out.water_logits.square().mean() + out.optical_spread.square().mean()).backward()
+    (
+        out.optical.square().mean() + out.water_logits.square().mean() + out.optical_spread.square().mean()
+    ).backward()
     silent = [
         name
         for name, parameter in model.named_parameters()

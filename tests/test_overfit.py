@@ -21,7 +21,12 @@ def two_chips(root: Path) -> Batch:
     """Two crops of Guaíba's training rows, each half water, with a clear picture."""
     crops: list[Chip] = []
     for chip in open_dataset("guaiba", root / "guaiba", "train"):
-        if chip.water is None or chip.optical_valid is None or chip.optical is None or chip.water_valid is None:
+        if (
+            chip.water is None
+            or chip.optical_valid is None
+            or chip.optical is None
+            or chip.water_valid is None
+        ):
             continue
         for row in range(0, chip.shape[0] - SIZE + 1, SIZE):
             window = np.s_[..., row : row + SIZE, row : row + SIZE]
@@ -49,7 +54,9 @@ def test_two_real_chips_are_learnt_by_heart(real_data: Path) -> None:
     torch.manual_seed(0)
     batch = two_chips(real_data)
     model = FLoRA("default").to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-    objective = Objective(ObjectiveConfig(weights=Weights(charbonnier=2.0, ssim=0.1, bce=1.0, dice=0.5)), "joint")
+    objective = Objective(
+        ObjectiveConfig(weights=Weights(charbonnier=2.0, ssim=0.1, bce=1.0, dice=0.5)), "joint"
+    )
     learns = [p for n, p in model.named_parameters() if not n.startswith("teacher.")]
     optimizer = torch.optim.AdamW(learns, lr=4e-3)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, 4e-3, total_steps=STEPS, pct_start=0.1)

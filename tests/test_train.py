@@ -82,7 +82,9 @@ def test_every_inference_parameter_gets_a_gradient_in_the_joint_stage(packed: Pa
     module = quiet(JointModule(FLoRA(experiment(packed).network()), experiment(packed))).train()
     module.training_step(batch_of(), 0).backward()
     parts = dict(module.model.named_parameters())
-    silent = [n for n, p in parts.items() if not n.startswith("teacher.") and (p.grad is None or not p.grad.any())]
+    silent = [
+        n for n, p in parts.items() if not n.startswith("teacher.") and (p.grad is None or not p.grad.any())
+    ]
     assert not silent, silent
     assert all(p.grad is None for n, p in parts.items() if n.startswith("teacher.")), "the teacher is frozen"
     assert any(n.startswith("predictor.") for n in parts)
@@ -110,7 +112,13 @@ def test_water_labels_reach_the_encoder(packed: Path) -> None:
 
 
 TINY_CONFIG = Experiment.model_validate(
-    {"name": "n", "model": TINY, "data": {"mixture": {}}, "teacher": None, "joint": {"steps": 1, "objective": {}}}
+    {
+        "name": "n",
+        "model": TINY,
+        "data": {"mixture": {}},
+        "teacher": None,
+        "joint": {"steps": 1, "objective": {}},
+    }
 ).network()
 
 
@@ -126,7 +134,15 @@ def test_an_unknown_preset_is_refused(packed: Path) -> None:
 
 def test_path_shares_are_those_configured(packed: Path) -> None:
     paths = experiment(
-        packed, paths={"true_start": 1, "true_end": 0, "archive": 0, "wrong_place": 0, "clouded": 0, "without_nir": 0}
+        packed,
+        paths={
+            "true_start": 1,
+            "true_end": 0,
+            "archive": 0,
+            "wrong_place": 0,
+            "clouded": 0,
+            "without_nir": 0,
+        },
     ).paths
     mixer, batch = PathMixer(paths, seed=0), batch_of()
     optical, valid = mixer(batch, 0, 100)
@@ -136,7 +152,15 @@ def test_path_shares_are_those_configured(packed: Path) -> None:
 
 def test_an_archive_image_is_the_older_one(packed: Path) -> None:
     paths = experiment(
-        packed, paths={"true_start": 0, "true_end": 0, "archive": 1, "wrong_place": 0, "clouded": 0, "without_nir": 1}
+        packed,
+        paths={
+            "true_start": 0,
+            "true_end": 0,
+            "archive": 1,
+            "wrong_place": 0,
+            "clouded": 0,
+            "without_nir": 1,
+        },
     ).paths
     batch = batch_of()
     optical, valid = PathMixer(paths, seed=0)(batch, 3, 100)

@@ -18,10 +18,14 @@ class ConvNorm(nn.Module):
     so a pixel's answer never depends on a statistic over space.
     """
 
-    def __init__(self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, relu: bool = True) -> None:
+    def __init__(
+        self, channels_in: int, channels_out: int, kernel: int = 3, stride: int = 1, relu: bool = True
+    ) -> None:
         super().__init__()
         if kernel % 2 == 0 and kernel != stride:
-            raise ValueError(f"kernel {kernel} with stride {stride} shifts the grid; use an odd kernel or kernel == stride.")
+            raise ValueError(
+                f"kernel {kernel} with stride {stride} shifts the grid; use an odd kernel or kernel == stride."
+            )
         self.conv = nn.Conv2d(channels_in, channels_out, kernel, stride, (kernel - 1) // 2, bias=False)
         self.norm: nn.Module = nn.BatchNorm2d(channels_out, momentum=0.03)
         self.relu = relu
@@ -34,7 +38,7 @@ class ConvNorm(nn.Module):
 
     def reach(self, margin: int) -> int:
         """Cells of input beyond a tile that `margin` cells of output need."""
-        return margin * self.conv.stride[0] + self.conv.padding[0]
+        return margin * self.conv.stride[0] + (self.conv.kernel_size[0] - 1) // 2
 
     def fold(self) -> None:
         """Merges the normalisation into the convolution, in place; only for inference."""

@@ -83,7 +83,9 @@ class OpticalDecoder(PyramidDecoder):
         """
         unit, spread = full_precision(super().forward(levels)).chunk(2, dim=1)
         # Softplus would bend dark colours; water needs them straight down to 0.
-        return unit_to_reflectance(F.leaky_relu(unit, 0.01)), self.START_SPREAD * torch.exp(spread.clamp(-5, 4))
+        return unit_to_reflectance(F.leaky_relu(unit, 0.01)), self.START_SPREAD * torch.exp(
+            spread.clamp(-5, 4)
+        )
 
 
 class WaterDecoder(PyramidDecoder):

@@ -28,7 +28,7 @@ class WindowedCrossAttention(nn.Module):
         self.out = nn.Conv2d(channels, channels, 1)
         self.position = nn.Parameter(torch.zeros(self.heads, window**2, window**2))
         with torch.no_grad():  # start by looking at one's own place: detail passes, and neighbours are learnt
-            self.position += 2.0 * torch.eye(window**2)
+            self.position.add_(2.0 * torch.eye(window**2))
 
     def _windows(self, x: Tensor) -> Tensor:
         # (B, heads·C, H, W) -> (B·windows, heads, cells, C)
@@ -60,7 +60,13 @@ class WindowedCrossAttention(nn.Module):
         found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
         y, x = height // self.window, width // self.window
         found = rearrange(
-            found, "(b y x) h (wy wx) c -> b (h c) (y wy) (x wx)", b=batch, y=y, x=x, wy=self.window, wx=self.window
+            found,
+            "(b y x) h (wy wx) c -> b (h c) (y wy) (x wx)",
+            b=batch,
+            y=y,
+            x=x,
+            wy=self.window,
+            wx=self.window,
         )
         out: Tensor = self.out(found)
         return out

@@ -27,7 +27,9 @@ class OpticalTeacher(nn.Module):
         super().__init__()
         self.encoder = PyramidEncoder(8, config)
         # Standardised features: channels of one size whatever the width, so that they can be imitated and mixed.
-        self.standards = nn.ModuleList(nn.BatchNorm2d(width, affine=False, momentum=0.03) for width in config.widths)
+        self.standards = nn.ModuleList(
+            nn.BatchNorm2d(width, affine=False, momentum=0.03) for width in config.widths
+        )
         self.optical_decoder = OpticalDecoder(config)
         self.water_decoder = WaterDecoder(config)
 

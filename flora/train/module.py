@@ -86,7 +86,7 @@ class TeacherModule(Stage):
         self.train()
 
     def spoil(self, batch: Batch, step: int) -> tuple[Tensor, Tensor]:
-        """Hides parts under cloud and drops NIR from half of the samples, so that the teacher learns what goes together.
+        """Hides parts under cloud and drops NIR from half of the samples, to teach what goes together.
 
         Returns:
             Optical image, (B, 4, H, W), reflectance, and its validity, bool.
@@ -105,7 +105,8 @@ class TeacherModule(Stage):
         optical, valid = self.spoil(batch, self.global_step)
         loss = self.objective(self.teacher(optical, valid), batch)
         self.log_terms(loss.total, loss.terms, len(batch))
-        return loss.total
+        total: Tensor = loss.total
+        return total
 
     def validation_step(self, batch: Batch, batch_idx: int) -> None:
         """Scores the teacher on clear images."""
@@ -150,11 +151,12 @@ class JointModule(Stage):
         output = self.model(batch.sar, batch.sar_valid, optical, valid)
         loss = self.objective(output, batch, self.taught(batch, output) if self.distils else None)
         self.log_terms(loss.total, loss.terms, len(batch))
-        return loss.total
+        total: Tensor = loss.total
+        return total
 
     @torch.no_grad()
     def taught(self, batch: Batch, output: Output) -> Output:
-        """Gives what the teacher makes of the true image; its picture is not asked for, so the student's stands there."""
+        """Gives what the teacher makes of the true image; its picture is not asked for: the student's stands there."""
         levels = self.model.teacher.encode(batch.optical, batch.optical_valid)
         water = self.model.teacher.water_decoder(levels)
         return Output(output.optical.detach(), output.optical_spread.detach(), water, latent=levels)

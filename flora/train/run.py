@@ -9,7 +9,13 @@ from typing import Any
 import lightning as L
 import torch
 import yaml
-from lightning.pytorch.callbacks import Callback, EMAWeightAveraging, LearningRateMonitor, ModelCheckpoint, Timer
+from lightning.pytorch.callbacks import (
+    Callback,
+    EMAWeightAveraging,
+    LearningRateMonitor,
+    ModelCheckpoint,
+    Timer,
+)
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from torch.utils.data import DataLoader
 
@@ -95,7 +101,7 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
 
 
 def _fit(module: Stage, experiment: Experiment, stage: StageConfig, out: Path, progress: bool) -> None:
-    """Trains one stage, going on from its last checkpoint if there is one, and leaves the averaged weights in `module`."""
+    """Trains one stage, from its last checkpoint if there is one, and leaves the averaged weights in `module`."""
     done, last = out / "done.pt", out / "last.ckpt"
     if done.is_file():
         module.load_state_dict(torch.load(done, weights_only=True))
@@ -110,7 +116,8 @@ def _fit(module: Stage, experiment: Experiment, stage: StageConfig, out: Path, p
 
 def _seconds(trainer: L.Trainer) -> float:
     """Time spent training, over all resumed parts: the timer travels in the checkpoints."""
-    return sum(c.time_elapsed("train") for c in trainer.callbacks if isinstance(c, Timer))  # type: ignore[attr-defined]
+    timers = [c for c in trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
+    return float(sum(timer.time_elapsed("train") for timer in timers))
 
 
 def choose(model: FLoRA, experiment: Experiment) -> tuple[float, float, dict[str, float]]:
@@ -169,7 +176,7 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
         model = checkpoint.load(experiment.initial).model
     else:
         model = FLoRA(experiment.network())
-    model = model.to(memory_format=torch.channels_last)
+    model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if experiment.teacher is not None:
         _fit(
             TeacherModule(model.teacher, experiment),

@@ -63,7 +63,9 @@ class ValidationScores:
             datasets: Name of each sample's dataset.
         """
         bins = ((logits.float().clamp(-LIMIT, LIMIT) + LIMIT) / (2 * LIMIT) * (BINS - 1)).round().long()
-        error = (reflectance_to_unit(optical.float()).clamp(0, 1) - reflectance_to_unit(true).clamp(0, 1)) ** 2
+        error = (
+            reflectance_to_unit(optical.float()).clamp(0, 1) - reflectance_to_unit(true).clamp(0, 1)
+        ) ** 2
         for index, dataset in enumerate(datasets):
             counts = self.counts.setdefault(dataset, _Counts())
             for label in (0, 1):
@@ -105,11 +107,13 @@ class ValidationScores:
         share = torch.stack(labelled).mean(0)
         candidates = torch.logspace(-0.7, 1.0, 120, dtype=torch.float64)
         softplus = torch.nn.functional.softplus
-        losses = [(share[0] * softplus(centres / t) + share[1] * softplus(-centres / t)).sum() for t in candidates]
+        losses = [
+            (share[0] * softplus(centres / t) + share[1] * softplus(-centres / t)).sum() for t in candidates
+        ]
         return round(float(candidates[int(torch.stack(losses).argmin())]), 3)
 
     def choose_threshold(self, temperature: float) -> float:
-        """Gives the probability from which a pixel is water: the best micro IoU, averaged over the datasets with water."""
+        """Gives the probability from which a pixel is water: best micro IoU, averaged over datasets with water."""
         curves = [_iou_by_bin(c.logits) for c in self.counts.values() if c.logits[1].sum() > 0]
         if not curves:
             return 0.5
