@@ -65,7 +65,7 @@ def _restore(ring: Ring, area: float) -> Ring:
     for _ in range(ROUNDS):
         outline = Polygon(ring)
         moved = outline.buffer((area - outline.area) / outline.length, join_style="mitre")
-        if moved.geom_type != "Polygon" or moved.interiors:
+        if moved.geom_type != "Polygon" or len(moved.interiors):
             break
         ring = shapely.get_coordinates(moved.exterior)[:-1]
     return ring

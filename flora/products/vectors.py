@@ -164,10 +164,10 @@ def _write(
 
 
 def _write_geojson(text: TextIO, feature: _Feature, first: bool) -> None:
-    parts = [shapely.set_precision(part, 10.0**-DIGITS) for part in split_at_antimeridian(feature.degrees)]
-    coordinates = [
-        _rings(shapely.orient_polygons(part)) for part in parts if isinstance(part, Polygon) and part
-    ]
+    # Rounding may close a neck narrower than a centimetre, and leave two parts.
+    rounded = [shapely.set_precision(part, 10.0**-DIGITS) for part in split_at_antimeridian(feature.degrees)]
+    parts = [part for part in shapely.get_parts(rounded) if part.geom_type == "Polygon" and not part.is_empty]
+    coordinates = [_rings(shapely.orient_polygons(part)) for part in parts]
     whole = len(coordinates) == 1
     geometry = {
         "type": "Polygon" if whole else "MultiPolygon",
