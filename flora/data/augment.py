@@ -7,6 +7,7 @@ prior) gets the season, haze and cloud that an archive image has.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Final, NamedTuple
 
 import numpy as np
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from flora.chip import Bool, Chip, Float
 from flora.data.crop import Crop, cut, draw_crop
 from flora.data.disturbance import Span, cloud, speckle_db, trend
-from flora.data.raw import RawChip, raw_window
+from flora.data.raw import Layer, RawChip, RawLayer, raw_window
 
 Probability = Annotated[float, Field(ge=0, le=1)]
 
@@ -110,6 +111,11 @@ class Optical(NamedTuple):
     values: Float
     valid: Bool
 
+    @classmethod
+    def of(cls, values: Float | None, valid: Bool | None) -> Optical | None:
+        """Gives the layer, None where it is absent."""
+        return None if values is None or valid is None else cls(values, valid)
+
 
 class Augment:
     """Turns a chip into one random training sample of a fixed size.
@@ -154,24 +160,27 @@ class Augment:
         Returns:
             A chip of `config.size` px.
         """
+        c = self.config
+        same_day = "optical" in window.layers and rng.random() < c.same_day_prior
+        dropped = rng.random() < c.prior_dropout
+        if same_day or dropped:  # what nobody will see is not resampled
+            seen: dict[Layer, RawLayer] = {name: a for name, a in window.layers.items() if name != "prior"}
+            window = replace(window, layers=seen)
         chip = cut(window, crop)
         sar, sar_valid = self._radar(chip, rng)
-        optical = (
-            None
-            if chip.optical is None or chip.optical_valid is None
-            else Optical(chip.optical, chip.optical_valid)
+        optical, prior = (
+            Optical.of(chip.optical, chip.optical_valid),
+            Optical.of(chip.prior, chip.prior_valid),
         )
-        prior = (
-            None if chip.prior is None or chip.prior_valid is None else Optical(chip.prior, chip.prior_valid)
-        )
-        limit = self.config.misregistration_px
-        if limit and chip.meta.dataset in self.config.weakly_registered:
-            by = (
-                int(rng.integers(-limit, limit, endpoint=True)),
-                int(rng.integers(-limit, limit, endpoint=True)),
+        if c.misregistration_px and chip.meta.dataset in c.weakly_registered:
+            by = rng.integers(-c.misregistration_px, c.misregistration_px, 2, endpoint=True)
+            optical, prior = (
+                layer and shifted(layer, (int(by[0]), int(by[1]))) for layer in (optical, prior)
             )
-            optical, prior = (layer and shifted(layer, by) for layer in (optical, prior))
-        prior = self._prior(optical, prior, rng)
+        if prior is not None:
+            prior = self._aged(prior, rng)
+        elif optical is not None and same_day and not dropped:
+            prior = self._clouded(Optical(optical.values.copy(), optical.valid.copy()), rng)
         return chip.with_layers(
             sar=sar,
             sar_valid=sar_valid,
@@ -197,38 +206,28 @@ class Augment:
         if c.trend_db:
             sar += trend(sar.shape[1:], rng.uniform(0, c.trend_db), rng.uniform(0, 2 * np.pi))
         if rng.random() < c.clip:
-            sar = (
-                np.rint((sar.clip(*CLIP_DB) - CLIP_DB[0]) / CLIP_STEP_DB) * np.float32(CLIP_STEP_DB)
-                + CLIP_DB[0]
-            )
+            low, high = CLIP_DB
+            sar = np.rint((sar.clip(low, high) - low) / CLIP_STEP_DB) * np.float32(CLIP_STEP_DB) + low
         np.copyto(sar, 0, where=~valid)
         return sar, valid
 
-    def _prior(
-        self, optical: Optical | None, prior: Optical | None, rng: np.random.Generator
-    ) -> Optical | None:
-        """Chooses the prior (of another date, of the same day under cloud, or none) and ages it."""
-        c = self.config
-        same_day = optical is not None and rng.random() < c.same_day_prior
-        dropped = rng.random() < c.prior_dropout
-        cloudy = rng.random() < c.prior_cloud
-        if same_day and optical is not None:
-            values, valid, cloudy = optical.values.copy(), optical.valid.copy(), True
-        elif prior is None:
-            return None
-        else:
-            values, valid = prior
-        gain, offset = rng.uniform(*c.prior_gain, (4, 1, 1)), rng.uniform(*c.prior_offset, (4, 1, 1))
-        if dropped:
-            return None
-        if not same_day:
-            values *= gain.astype(np.float32)
-            values += offset.astype(np.float32)
-            np.maximum(values, 0, out=values)
-        if cloudy:
-            valid &= ~cloud(c.size, rng.uniform(*c.cloud_cover), rng)
+    def _aged(self, prior: Optical, rng: np.random.Generator) -> Optical:
+        """Gives a prior that nobody else holds another season, haze and now and then cloud."""
+        c, (values, valid) = self.config, prior
+        values *= rng.uniform(*c.prior_gain, (4, 1, 1)).astype(np.float32)
+        values += rng.uniform(*c.prior_offset, (4, 1, 1)).astype(np.float32)
+        np.maximum(values, 0, out=values)
+        if rng.random() < c.prior_cloud:
+            return self._clouded(prior, rng)
         np.copyto(values, 0, where=~valid)
-        return Optical(values, valid)
+        return prior
+
+    def _clouded(self, prior: Optical, rng: np.random.Generator) -> Optical:
+        """Hides part of a prior that nobody else holds under cloud."""
+        values, valid = prior
+        valid &= ~cloud(self.config.size, rng.uniform(*self.config.cloud_cover), rng)
+        np.copyto(values, 0, where=~valid)
+        return prior
 
 
 def shifted(layer: Optical, by: tuple[int, int]) -> Optical:
