@@ -27,7 +27,9 @@ def scene_of(radar: np.ndarray) -> xr.Dataset:
 
 @pytest.fixture(scope="module")
 def truth() -> SimulatedScene:
-    return simulate(SIDE, SIDE, seed=4)
+    # Not every place of this size is flooded: the first that is by a twentieth.
+    scenes = (simulate(SIDE, SIDE, seed=seed) for seed in range(12))
+    return next(scene for scene in scenes if scene.flood[scene.valid].mean() > 0.05)
 
 
 def iou(found: np.ndarray, true: np.ndarray, where: np.ndarray) -> float:
