@@ -160,12 +160,13 @@ def test_chip_carries_both_dates_and_masks(scene: SimulatedScene) -> None:
 
 
 def test_chips_stream() -> None:
-    stream = list(chips(3, size=512, seed=1))
-    assert [chip.shape for chip in stream] == [(512, 512)] * 3
+    stream = list(chips(3, size=256, seed=1))
+    assert [chip.shape for chip in stream] == [(256, 256)] * 3
     assert len({chip.meta.chip for chip in stream}) == 3
     assert len({chip.meta.group for chip in stream}) == 1, "four chips of this size a place"
-    other = next(chips(1, size=512, seed=2))
-    assert other.meta.group != stream[0].meta.group and not np.array_equal(other.sar, stream[0].sar)
+    for other in (next(chips(1, size=256, seed=2)), next(chips(1, size=256, seed=1, split="val"))):
+        assert other.meta.group != stream[0].meta.group and not np.array_equal(other.sar, stream[0].sar)
+    assert stream[0].meta.split == "train" and other.meta.split == "val"
 
 
 def test_chips_go_on_from_place_to_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -176,11 +177,11 @@ def test_chips_go_on_from_place_to_place(monkeypatch: pytest.MonkeyPatch) -> Non
         return replace(simulate(32, 32), seed=seed)
 
     monkeypatch.setattr("flora.data.simulate.stream.simulate", small)
-    assert len(list(chips(9, size=512, seed=1))) == 9
-    assert [size[:2] for size in drawn] == [(1024, 1024)] * 3
+    assert len(list(chips(9, size=256, seed=1))) == 9
+    assert [size[:2] for size in drawn] == [(512, 512)] * 3
     assert len({seed for *_, seed in drawn}) == 3
     first, drawn[:] = drawn.copy(), []
-    assert list(chips(9, size=512, seed=1)) and drawn == first, "a stream is named by its seed"
+    assert list(chips(9, size=256, seed=1)) and drawn == first, "a stream is named by its seed"
 
 
 def test_config_is_checked() -> None:

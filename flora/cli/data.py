@@ -24,6 +24,9 @@ app.add_typer(data, name="data")
 ENVIRONMENT = "FLORA_DATA"
 Root = Annotated[Path, typer.Option(envvar=ENVIRONMENT, help="Folder of dataset folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+# Simulated chips: side, px, of one place each, and how many are trained on for one that validates.
+SIMULATED_SIDE = 512
+SIMULATED_PER_VALIDATION = 12
 Name = Annotated[str, typer.Argument(help="Dataset, as `flora data list` names it.")]
 
 
@@ -144,7 +147,11 @@ def pack(
     if simulated:
         from flora.data.simulate import chips as simulate
 
-        index = write(simulate(simulated, seed=seed), out / "simulated", overwrite=overwrite)
+        kept = max(1, simulated // SIMULATED_PER_VALIDATION)
+        places = chain(
+            simulate(simulated, SIMULATED_SIDE, seed), simulate(kept, SIMULATED_SIDE, seed, split="val")
+        )
+        index = write(places, out / "simulated", overwrite=overwrite)
         say(f"simulated: {len(index.chips)} chips in {len(index.shards)} files under '{out / 'simulated'}'.")
     elif not names and not find(root):
         raise DataError(

@@ -113,9 +113,9 @@ class ValidationScores:
         return round(float(candidates[int(torch.stack(losses).argmin())]), 3)
 
     def choose_threshold(self, temperature: float) -> float:
-        """Gives the probability from which a pixel is water: best micro IoU, averaged over datasets with water."""
-        curves = [_iou_by_bin(c.logits) for c in self.counts.values() if c.logits[1].sum() > 0]
-        if not curves:
+        """Gives the probability from which a pixel is water: best micro IoU, each dataset counting the same."""
+        labelled = [c.logits / c.logits.sum() for c in self.counts.values() if c.logits[1].sum() > 0]
+        if not labelled:
             return 0.5
-        best = _centres()[int(torch.stack(curves).mean(0).argmax())]
+        best = _centres()[int(_iou_by_bin(torch.stack(labelled).sum(0)).argmax())]
         return round(float(torch.sigmoid(best / temperature)), 3)

@@ -52,23 +52,26 @@ def simulate_blocks(
     yield from spread(one, corners, workers)
 
 
-def chips(count: int, size: int = 256, seed: int = 0, config: SceneConfig | None = None) -> Iterator[Chip]:
-    """Streams training chips, each place giving the chips of about 1024 x 1024 px.
+def chips(
+    count: int, size: int = 256, seed: int = 0, config: SceneConfig | None = None, split: str = "train"
+) -> Iterator[Chip]:
+    """Streams chips, each place giving the chips of one page.
 
     Args:
         count: How many chips.
         size: Side of a chip, px.
-        seed: Names the stream: another seed gives other places.
+        seed: Names the stream: another seed, and another split, gives other places.
         config: Ranges that places are drawn from.
+        split: Split that the chips say they belong to.
 
     Yields:
         Chips with both radar bands, optics of the flood, the picture before as prior, and water.
     """
-    across = max(1, 2 * PAGE // size)
+    across = max(1, PAGE // size)
     made = 0
     number = 0
     while made < count:
-        rng = np.random.default_rng([seed & 0xFFFFFFFF, number, 0xC41])
+        rng = np.random.default_rng([seed & 0xFFFFFFFF, number, 0xC41, *split.encode()])
         # Within one swath: the incidence angle grows with the column.
         corner = int(rng.integers(128)) * PAGE, int(rng.integers(8)) * PAGE
         place = int(rng.integers(2**31))
@@ -76,6 +79,6 @@ def chips(count: int, size: int = 256, seed: int = 0, config: SceneConfig | None
         for row in range(0, across * size, size):
             for col in range(0, across * size, size):
                 if made < count:
-                    yield scene.to_chip(np.s_[row : row + size, col : col + size])
+                    yield scene.to_chip(np.s_[row : row + size, col : col + size], split)
                 made += 1
         number += 1

@@ -75,7 +75,7 @@ LAYERS: Final[dict[str, Layer]] = {
         OPTICAL_BANDS, "uint16", 0, "reflectance x 10000", lambda s: _counts(s.optical, s.optical_valid)
     ),
     "simulated_water": Layer(
-        ("water",), "uint8", WATER_NODATA, "class", lambda s: _classes(s.water, s.valid)
+        ("water",), "uint8", WATER_NODATA, "class", lambda s: _classes(s.water, s.valid & ~s.ambiguous)
     ),
     "simulated_before_S1": Layer(SAR_BANDS, "float32", np.nan, "dB", lambda s: _decibels(s.sar_before_db)),
     "simulated_before_S2": Layer(
