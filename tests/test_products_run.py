@@ -107,6 +107,7 @@ def test_faults_are_told_before_anything_is_computed_or_written(tmp_path: Path, 
         (good, {"tile": 100}, FloraError, r"The tile is 100 px"),
         (good, {"device": "tpu"}, FloraError, r"Device 'tpu' is unknown"),
         (good, {"optical": text}, InputError, r"notes.txt' is not a raster"),
+        (good, {"optical_mask": good}, InputError, r"without the optical image that it masks"),
         (
             [good, nowhere],
             {"optical": good, "no_crs": True},
@@ -143,6 +144,18 @@ def test_an_optical_image_guides_the_network(tmp_path: Path, weights: Path) -> N
     assert (alone.optical_prior, guided.optical_prior) == (False, True)
     pixels = [rasterio.open(s.files["optical"]).read() for s in (alone, guided)]
     assert (pixels[0] != pixels[1]).mean() > 0.5
+    with rasterio.open(picture) as file, rasterio.open(tmp_path / "cloud.tif", "w", **file.profile) as target:
+        target.write(np.full((4, 90, 120), 7, np.uint16))
+    (clouded,) = run_predict(
+        scene,
+        tmp_path / "clouded",
+        weights=weights,
+        tile=64,
+        precision="fp32",
+        optical=picture,
+        optical_mask=tmp_path / "cloud.tif",
+    )
+    np.testing.assert_array_equal(rasterio.open(clouded.files["optical"]).read(), pixels[0])
 
 
 def test_a_cluster_gives_the_same_files(tmp_path: Path, weights: Path) -> None:

@@ -68,6 +68,12 @@ def predict(
         Path | None,
         typer.Option(help="Optical image of these days or from before the event.", rich_help_panel=READING),
     ] = None,
+    optical_mask: Annotated[
+        Path | None,
+        typer.Option(
+            help="Raster on that image's grid, not 0 where it shows cloud or shadow.", rich_help_panel=READING
+        ),
+    ] = None,
     uncertainty: Annotated[
         bool,
         typer.Option("--uncertainty", help="Also write optical_uncertainty.tif.", rich_help_panel=WRITING),
@@ -106,6 +112,7 @@ def predict(
             scale=scale,
             no_crs=no_crs,
             optical=optical,
+            optical_mask=optical_mask,
             uncertainty=uncertainty,
             float_probability=float_probability,
             overwrite=overwrite,

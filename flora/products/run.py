@@ -36,6 +36,7 @@ def run_predict(
     scale: str = "auto",
     no_crs: bool = False,
     optical: str | Path | None = None,
+    optical_mask: str | Path | None = None,
     tta: bool = False,
     float_probability: bool = False,
     uncertainty: bool = False,
@@ -59,6 +60,7 @@ def run_predict(
         scale: What the values are: `auto`, `db`, `power` or `amplitude`; see `flora.open_sar`.
         no_crs: Take scenes without CRS, in pixels.
         optical: An optical image of the same days or from before the event, for one scene; None for radar alone.
+        optical_mask: A raster on the optical image's grid, not 0 where it must not be used (cloud, shadow).
         tta: Average over four flips, at four times the cost.
         float_probability: Store the probability as float32.
         uncertainty: Also write `optical_uncertainty.tif`.
@@ -76,6 +78,8 @@ def run_predict(
     options = {"bands": bands, "scale": scale, "crs_required": not no_crs}
     scenes = [open_sar(group, **options) for group in group_scenes(paths)]  # type: ignore[arg-type]
     _check_places(scenes, Path(out).expanduser(), overwrite)
+    if optical_mask is not None and optical is None:
+        raise InputError("A mask was given without the optical image that it masks; give both or neither.")
     if optical is not None and len(scenes) > 1:
         raise InputError(
             f"One optical image was given for {len(scenes)} scenes; expected one scene. Run them one by one."
@@ -83,7 +87,7 @@ def run_predict(
     for scene in scenes:
         require_valid(scene)
     checkpoint = load(weights)
-    picture = _optical(optical, scenes[0]) if optical is not None else None
+    picture = _optical(optical, optical_mask, scenes[0]) if optical is not None else None
     predictions = [
         predict(s, checkpoint, optical=picture, tile=tile, device=device, precision=precision, tta=tta)
         for s in scenes
@@ -120,10 +124,10 @@ def _check_places(scenes: Sequence[xr.Dataset], out: Path, overwrite: bool) -> N
         require_free(out / name, overwrite)
 
 
-def _optical(path: str | Path, scene: xr.Dataset) -> xr.Dataset:
+def _optical(path: str | Path, mask: str | Path | None, scene: xr.Dataset) -> xr.Dataset:
     from flora.raster import open_optical
 
-    picture: xr.Dataset = open_optical(path, scene["VV"].odc.geobox)
+    picture: xr.Dataset = open_optical(path, scene["VV"].odc.geobox, mask=mask)
     return picture
 
 
