@@ -10,7 +10,7 @@ from raster_files import backscatter, write
 
 from flora.errors import InputError
 from flora.raster import open_sar, require_valid
-from flora.raster.radiometry import Radiometry, parse, to_db
+from flora.raster.radiometry import Radiometry, asked, parse, to_db
 
 NAMES = ("VV", "VH")
 
@@ -83,6 +83,8 @@ POWER = 10 ** (DB.astype(np.float64) / 10)
         ("S1A_IW_20180128T161201_DVP_RTC30_G_gauned_FD6A.tif", POWER**0.5, {}, "amplitude"),
         ("S1A_IW_20180128T161201_DVP_RTC30_G_gpuned_FD6A.tif", POWER, {}, "power"),
         ("S1A_IW_20180128T161201_DVP_RTC30_G_gdufem_FD6A.tif", DB, {}, "db"),
+        # Their permanent water is cut out, but what is left is read as it is.
+        ("S1A_IW_20180128T161201_DVP_RTC30_G_spwned_FD6A.tif", POWER, {}, "power"),
         ("scene_dB.tif", DB, {}, "db"),
         ("OPERA_L2_RTC-S1_T069-147170-IW1_v1.0.tif", POWER, {}, "power"),
     ],
@@ -160,12 +162,34 @@ def test_declared_factor_holds_where_the_given_quantity_agrees(tmp_path: Path) -
     np.testing.assert_allclose(scene.VV, DB[0], atol=0.05)
 
 
-def test_unknown_scale_is_refused(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "scale",
+    ["bright", "decibels of joy", "power to the people", "dBm", "power x", "power x ten", "power x 0", ""],
+)
+def test_unknown_scale_is_refused(tmp_path: Path, scale: str) -> None:
     path = write(tmp_path / "a.tif", DB, names=NAMES)
     with pytest.raises(
-        InputError, match="Scale 'bright' is not known; expected auto, db, power or amplitude"
+        InputError, match=f"Scale '{scale}' is not known; expected auto, db, power or amplitude"
     ):
-        open_sar(path, scale="bright")
+        open_sar(path, scale=scale)
+
+
+@pytest.mark.parametrize(
+    ("scale", "expected"),
+    [
+        ("dB", Radiometry("db")),
+        (" Decibel ", Radiometry("db")),
+        ("dB x 100", Radiometry("db", 100)),
+        ("linear power", Radiometry("power")),
+        ("sigma0 power x 1e4", Radiometry("power", 1e4)),
+        ("10*log10(power)", Radiometry("db")),
+        ("linear amplitude", Radiometry("amplitude")),
+        ("auto", None),
+    ],
+)
+def test_given_scales(scale: str, expected: Radiometry | None) -> None:
+    assert asked(scale) == expected
+    assert expected is None or asked(str(expected)) == expected
 
 
 def test_a_band_that_says_nothing_is_as_its_partner(tmp_path: Path) -> None:

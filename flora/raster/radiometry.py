@@ -35,7 +35,7 @@ FACTOR = re.compile(
 
 # ASF HyP3 writes six letters in the name of each RTC product, such as gpuned; the second is the scale.
 # Source: HyP3 RTC Product Guide, "Naming Convention".
-HYP3_CODE = re.compile(r"(?:^|_)[gsb]([pad])[um][nf][ec][dmc](?:_|$)")
+HYP3_CODE = re.compile(r"(?:^|_)[gs]([pad])[uw][nf][ec][dm](?:_|$)")
 HYP3_SCALE: Final[dict[str, Quantity]] = {"p": "power", "a": "amplitude", "d": "db"}
 
 # Products whose published format is linear power: OPERA RTC-S1, and the RTC collection of the Planetary Computer.
@@ -47,6 +47,9 @@ WORDS: Final[tuple[tuple[Quantity, frozenset[str]], ...]] = (
     ("amplitude", frozenset({"amplitude", "amp", "magnitude"})),
     ("power", frozenset({"power", "intensity", "linear"})),
 )
+
+# What a user may say besides a quantity and its factor.
+BESIDES: Final = frozenset({"linear", "sigma0", "gamma0", "beta0", "10"})
 
 
 @dataclass(frozen=True)
@@ -87,12 +90,20 @@ def asked(scale: str) -> Radiometry | None:
     if scale.strip().lower() == "auto":
         return None
     radiometry = parse(scale)
-    if radiometry is None or radiometry.factor == 0:
+    # A file may say much about its values; whoever names a scale says nothing else, so that a slip is no choice.
+    words = set(re.split(r"[^a-z0-9]+", FACTOR.sub(_quantity_of, scale).lower())) - {""}
+    foreign = words - BESIDES.union(*(names for _, names in WORDS))
+    if radiometry is None or radiometry.factor == 0 or foreign:
         raise InputError(
             f"Scale '{scale}' is not known; expected auto, db, power or amplitude, where needed with the factor of "
             "the stored values, such as 'power x 10000'. Correct --scale."
         )
     return radiometry
+
+
+def _quantity_of(found: re.Match[str]) -> str:
+    """Gives the word that a factor belongs to."""
+    return re.split(r"[^A-Za-z0-9]", found.group(0))[0]
 
 
 def declared(layer: Layer) -> tuple[Radiometry, str] | None:

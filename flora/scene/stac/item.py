@@ -156,9 +156,9 @@ def _scale(asset: Mapping[str, Any]) -> str:
     """Gives the unit that an item declares, where it is one of backscatter."""
     for bands in ("raster:bands", "bands"):
         for band in asset.get(bands) or ():
-            unit = str(band.get("unit") or "")
-            if parse(unit) is not None:
-                return unit
+            radiometry = parse(str(band.get("unit") or ""))
+            if radiometry is not None:
+                return str(radiometry)
     return "auto"
 
 
