@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -119,9 +119,7 @@ def write_scene(
         OutputError: A file is there already, or the folder cannot be written to.
         ConfigError: A size is not positive.
     """
-    import rasterio
     from rasterio.errors import RasterioError
-    from rasterio.windows import Window
 
     folder = Path(out_dir)
     paths = {name: folder / f"{name}.tif" for name in LAYERS}
@@ -133,16 +131,7 @@ def write_scene(
     blocks = simulate_blocks(height, width, seed, config, block, workers)
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with ExitStack() as stack:
-            stack.enter_context(rasterio.Env(GDAL_CACHEMAX=128))
-            files = {
-                name: stack.enter_context(_create(path, LAYERS[name], height, width, seed))
-                for name, path in paths.items()
-            }
-            for part in blocks:
-                window = Window(part.origin[1], part.origin[0], part.shape[1], part.shape[0])
-                for name, file in files.items():
-                    file.write(LAYERS[name].values(part), window=window)
+        _write_blocks(blocks, paths, height, width, seed)
         for path in paths.values():
             _unfinished(path).replace(path)
     except (OSError, RasterioError) as error:
@@ -154,6 +143,25 @@ def write_scene(
             if folder.is_dir():
                 _unfinished(path).unlink(missing_ok=True)
     return paths
+
+
+def _write_blocks(
+    blocks: Iterable[SimulatedScene], paths: dict[str, Path], height: int, width: int, seed: int
+) -> None:
+    """Writes blocks as they come into files that have their unfinished names."""
+    import rasterio
+    from rasterio.windows import Window
+
+    with ExitStack() as stack:
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=128))
+        files = {
+            name: stack.enter_context(_create(path, LAYERS[name], height, width, seed))
+            for name, path in paths.items()
+        }
+        for part in blocks:
+            window = Window(part.origin[1], part.origin[0], part.shape[1], part.shape[0])
+            for name, file in files.items():
+                file.write(LAYERS[name].values(part), window=window)
 
 
 def _unfinished(path: Path) -> Path:
