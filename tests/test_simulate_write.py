@@ -39,7 +39,9 @@ def test_files_hold_what_simulate_gives(folder: Path) -> None:
         )
     with rasterio.open(folder / "simulated_water.tif") as file:
         assert file.nodata == 255
-        assert np.array_equal(file.read(1), np.where(scene.valid, scene.water, 255))
+        labelled = scene.valid & ~scene.ambiguous
+        assert (scene.valid & scene.ambiguous).any()
+        assert np.array_equal(file.read(1), np.where(labelled, scene.water, 255))
     with rasterio.open(folder / "simulated_before_water.tif") as file:
         assert np.array_equal(file.read(1), np.where(scene.valid, scene.water_before, 255))
     with rasterio.open(folder / "simulated_before_S2.tif") as file:
