@@ -79,7 +79,7 @@ def _lack(file: RasterFile) -> str:
     if file.has_gcps:
         return (
             "is in radar geometry (ground control points, no map grid); expected a terrain-corrected scene. Use its "
-            "RTC product or geocode it"
+            "RTC product, or give the whole .SAFE folder or zip that it came in"
         )
     lacking = "has a CRS but no geotransform" if file.crs else "has no coordinate reference system (CRS)"
     return f"{lacking}; expected a georeferenced scene. Assign it, with gdal_edit.py or rio edit-info for example"

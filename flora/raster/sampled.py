@@ -34,6 +34,9 @@ AMPLITUDE_ABOVE: Final = -22.5
 GRID: Final = 5
 WINDOW: Final = 128
 
+# What is said where there is nothing to judge by.
+NOTHING_TO_JUDGE: Final = "no pixel has a value to judge by"
+
 # A fill value that nobody declared is one value, many times; a factor such as dB x 100 gives many.
 FEW_VALUES: Final = 8
 
@@ -57,7 +60,7 @@ def judge(layers: dict[str, Layer]) -> tuple[Radiometry, str]:
         raise _implausible(layers, values)
     values = values[~low]
     if values.size == 0:
-        return Radiometry("db"), "Read as dB: no pixel has a value to judge by"
+        return Radiometry("db"), f"Read as dB: {NOTHING_TO_JUDGE}"
     negative, median = float(np.mean(values < 0)), float(np.median(values))
     if negative > NEGATIVE_SHARE:
         return Radiometry(

@@ -2,28 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import dask.array as da
 import numpy as np
 import xarray as xr
 from dask.base import tokenize
 from numpy.typing import NDArray
+from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from flora.bands import SAR_BANDS
 from flora.errors import InputError
-from flora.raster.file import RasterFile, describe, is_address
+from flora.raster.file import RasterFile, describe, file_name
+from flora.raster.folder import Files, Paths, pieces_of
 from flora.raster.grid import geobox_of, require_same_grid
+from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, span_of
 from flora.raster.naming import acquisition_time, scene_name
-from flora.raster.polarisation import Layer, find_polarisations, polarisation_in_path
+from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
+from flora.raster.polarisation import Layer, find_polarisations
 from flora.raster.radiometry import DB_RANGE, Radiometry, asked, declared, to_db
-from flora.raster.sampled import judge
+from flora.raster.safe import find_safe, open_grd, require_no_choice, tags_of
+from flora.raster.sampled import NOTHING_TO_JUDGE, judge
 
 Index = tuple[slice | int, slice | int]
-Paths = str | Path | Sequence[str | Path]
 
 
 @dataclass(frozen=True)
@@ -55,7 +59,7 @@ class SarBand:
 
     def __getitem__(self, index: Index) -> NDArray[np.float32]:
         """Reads one window as dB, NaN where invalid."""
-        rows, columns = (_span(i, length) for i, length in zip(index, self.shape, strict=True))
+        rows, columns = (span_of(i, length) for i, length in zip(index, self.shape, strict=True))
         if rows.start == rows.stop or columns.start == columns.stop:
             return np.empty((rows.stop - rows.start, columns.stop - columns.start), np.float32)
         values, valid = self.layer.file.read(self.layer.band.index, rows, columns)
@@ -63,8 +67,19 @@ class SarBand:
             other, other_valid = self.partner.file.read(self.partner.band.index, rows, columns)
             valid &= ~((values == 0) & ((other == 0) | ~other_valid))
         decibel = to_db(values, valid, self.radiometry)
-        # The window was read whole; steps and single rows are cut from it.
-        return decibel[tuple(0 if isinstance(i, int) else slice(None, None, i.step) for i in index)]
+        return cut(decibel, index)
+
+
+@dataclass(frozen=True)
+class Piece:
+    """A scene, or a piece of one: its files, bands and grid, and how they were read."""
+
+    files: tuple[RasterFile, ...]
+    bands: Mapping[str, Any]
+    geobox: GeoBox
+    scale: str
+    scale_reason: str
+    band_reason: str
 
 
 def open_sar(
@@ -82,8 +97,9 @@ def open_sar(
     where the file declares no no-data is 0 in both bands at once taken as absent.
 
     Args:
-        paths: A raster with both bands; or two files of one band each; or a folder that holds exactly one VV and one
-            VH file. Addresses (`https://…`, `/vsi…`) are left to GDAL.
+        paths: A raster with both bands; or two files of one band each; or a folder or zip that holds exactly one VV
+            and one VH file, or pieces of one scene (see `pieces_of`); or a `.SAFE` folder or zip of a GRD product,
+            which is calibrated and placed by its tie points. Addresses (`https://…`, `/vsi…`) are left to GDAL.
         bands: Names of the bands in their order, or which band is VV and which VH; see `find_polarisations`.
         scale: `auto`, `db`, `power` or `amplitude`, with a factor where one was used, as in `power x 10000`. What is
             given here wins over what the file declares; `auto` takes the declaration, else the rule of `judge`.
@@ -98,29 +114,32 @@ def open_sar(
     Raises:
         InputError: The scene cannot be read as VV and VH; the message says what to do.
     """
-    files = [describe(path) for path in _expand(paths)]
-    layers, band_reason = find_polarisations(files, bands)
-    require_same_grid([layer.file for layer in layers.values()])
-    geobox = geobox_of(layers["VV"].file, crs_required)
-    radiometry, scale_reason = _radiometry(layers, scale)
-    arrays = {name: _lazy(band, chunk) for name, band in _sar_bands(layers, radiometry).items()}
-    dataset = xr.Dataset(
-        {name: (("y", "x"), array, {"units": "dB"}) for name, array in arrays.items()},
-        coords=xr_coords(geobox, dims=("y", "x")),
+    if not isinstance(paths, str | Path) and len(paths) == 1:
+        paths = paths[0]
+    product = find_safe(paths) if isinstance(paths, str | Path) else None
+    if product is not None:
+        require_no_choice(bands, scale)
+        grd = open_grd(product)
+        attrs = tags_of(grd)
+        files = [band.file for band in grd.bands.values()]
+        return _dataset(grd.bands, grd.geobox, attrs, files, (chunk, chunk))
+    pieces = [_piece(files, bands, scale, crs_required) for files in pieces_of(paths)]
+    whole = pieces[0] if len(pieces) == 1 else _joined(pieces, paths)
+    # Of several pieces the first names the scene, unless their folder does.
+    named = (
+        paths if len(pieces) > 1 and isinstance(paths, str | Path) else pieces[0].bands["VV"].layer.file.path
     )
-    labels = {name: str(r.quantity) for name, r in radiometry.items()}
-    one_scale = len(set(labels.values())) == 1
-    dataset.attrs = {
-        "name": scene_name(layers["VV"].file.path),
-        "source": [file.path for file in files],
-        "sar_scale": labels["VV"] if one_scale else ", ".join(f"{k} {v}" for k, v in labels.items()),
-        "sar_scale_reason": scale_reason,
-        "band_reason": band_reason,
-        "crs_note": "" if geobox.crs else "The scene has no CRS; its grid is in pixels.",
-        "simulated": any(("simulated", "yes") in file.tags for file in files),
+    attrs = {
+        "name": scene_name(str(named)),
+        "source": [file.path for file in whole.files],
+        "sar_scale": whole.scale,
+        "sar_scale_reason": whole.scale_reason,
+        "band_reason": whole.band_reason,
+        "crs_note": "" if whole.geobox.crs else "The scene has no CRS; its grid is in pixels.",
+        "simulated": any(("simulated", "yes") in file.tags for file in whole.files),
     }
-    time = acquisition_time(files)
-    return dataset.assign_attrs(time=time) if time else dataset
+    chunks = chunks_of(pieces[0].bands["VV"].layer.file, chunk)
+    return _dataset(whole.bands, whole.geobox, attrs, whole.files, chunks)
 
 
 def require_valid(scene: xr.Dataset) -> None:
@@ -132,7 +151,7 @@ def require_valid(scene: xr.Dataset) -> None:
     Raises:
         InputError: Every pixel of both bands is invalid.
     """
-    for block in _blocks_from_centre(scene):
+    for block in blocks_from_centre(scene):
         if any(bool(np.isfinite(block[name].values).any()) for name in SAR_BANDS):
             return
     low, high = DB_RANGE
@@ -144,27 +163,71 @@ def require_valid(scene: xr.Dataset) -> None:
     )
 
 
-def _expand(paths: Paths) -> list[str | Path]:
-    """Gives the files of a scene; a folder stands for its one VV and one VH file."""
-    given = [paths] if isinstance(paths, str | Path) else list(paths)
-    if not given:
-        raise InputError("No file was given; FLoRA needs one with VV and VH, or two. Name the scene's files.")
-    if len(given) > 1 or is_address(str(given[0])) or not Path(given[0]).expanduser().is_dir():
-        return given
-    folder = Path(given[0]).expanduser()
-    rasters = sorted(
-        file
-        for place in (folder, folder / "measurement")
-        for file in place.glob("*")
-        if file.suffix.lower() in (".tif", ".tiff")
+def _dataset(
+    bands: Mapping[str, Band],
+    geobox: GeoBox,
+    attrs: dict[str, Any],
+    files: Sequence[RasterFile],
+    chunks: tuple[int, int],
+) -> xr.Dataset:
+    """Puts lazy bands on their grid, with what is known of them."""
+    facts = tokenize([(file.path, file.stamp) for file in files], attrs, chunks)
+    dataset = xr.Dataset(
+        {
+            name: (("y", "x"), lazy(band, f"sar-{name}-{facts}", chunks), {"units": "dB"})
+            for name, band in bands.items()
+        },
+        coords=xr_coords(geobox, dims=("y", "x")),
+        attrs=attrs,
     )
-    pair = [[file for file in rasters if polarisation_in_path(file.name) == name] for name in SAR_BANDS]
-    if [len(matches) for matches in pair] != [1, 1]:
+    time = acquisition_time(files)
+    return dataset.assign_attrs(time=time) if time else dataset
+
+
+def _piece(paths: Files, bands: Sequence[str] | None, scale: str, crs_required: bool) -> Piece:
+    """Opens a scene that was not cut, or one piece of it."""
+    files = [describe(path) for path in paths]
+    layers, band_reason = find_polarisations(files, bands)
+    require_same_grid([layer.file for layer in layers.values()])
+    geobox = geobox_of(layers["VV"].file, crs_required)
+    radiometry, scale_reason = _radiometry(layers, scale)
+    labels = {name: str(r.quantity) for name, r in radiometry.items()}
+    one_scale = len(set(labels.values())) == 1
+    return Piece(
+        files=tuple(files),
+        bands=_sar_bands(layers, radiometry),
+        geobox=geobox,
+        scale=labels["VV"] if one_scale else ", ".join(f"{k} {v}" for k, v in labels.items()),
+        scale_reason=scale_reason,
+        band_reason=band_reason,
+    )
+
+
+def _joined(pieces: Sequence[Piece], paths: Paths) -> Piece:
+    """Puts pieces together, after checking that they belong together."""
+    require_one_pass([acquisition_time(piece.files) for piece in pieces])
+    names = [piece.bands["VV"].layer.file.name for piece in pieces]
+    geobox, corners = lay_out([piece.geobox for piece in pieces], names)
+    # A piece without a value cannot say what its values are.
+    telling = [piece for piece in pieces if NOTHING_TO_JUDGE not in piece.scale_reason] or list(pieces)
+    differing = next((piece for piece in telling if piece.scale != telling[0].scale), None)
+    if differing is not None:
         raise InputError(
-            f"Folder '{given[0]}' holds {len(pair[0])} VV and {len(pair[1])} VH files, told by their names; expected "
-            "one of each. Name the scene's files themselves."
+            f"Of the pieces in '{paths}' one reads as {telling[0].scale} and one as {differing.scale}; expected one "
+            "scale. Say it with --scale."
         )
-    return [matches[0] for matches in pair]
+    size = (geobox.shape.y, geobox.shape.x)
+    return Piece(
+        files=tuple(file for piece in pieces for file in piece.files),
+        bands={
+            name: PiecedBand(tuple(piece.bands[name] for piece in pieces), corners, size)
+            for name in SAR_BANDS
+        },
+        geobox=geobox,
+        scale=telling[0].scale,
+        scale_reason=telling[0].scale_reason,
+        band_reason=f"{len(pieces)} pieces, {file_name(str(paths))}: {telling[0].band_reason}",
+    )
 
 
 def _radiometry(layers: dict[str, Layer], scale: str) -> tuple[dict[str, Radiometry], str]:
@@ -200,48 +263,3 @@ def _sar_bands(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> d
         name: SarBand(layer, radiometry[name], layers[others[name]] if pairs else None)
         for name, layer in layers.items()
     }
-
-
-def _lazy(band: SarBand, chunk: int) -> da.Array:
-    """Gives a reader as a dask array; slices reach the file, so a window reads no more than itself."""
-    chunks = tuple(_chunk_side(chunk, side) for side in _tile(band.layer.file))
-    name = f"sar-{tokenize(band, chunks)}"
-    array: da.Array = da.from_array(  # type: ignore[no-untyped-call]
-        band, chunks=chunks, name=name, lock=False, fancy=False, meta=np.empty((0, 0), np.float32)
-    )
-    return array
-
-
-def _tile(file: RasterFile) -> tuple[int, int]:
-    """Gives the height and width of a file's tiles; 1 for strips, which no square chunk can follow."""
-    height, width = file.block
-    return (1, 1) if width >= file.width else (height, width)
-
-
-def _chunk_side(chunk: int, side: int) -> int:
-    """Rounds a chunk's side up to whole tiles."""
-    return -(-max(chunk, 1) // side) * side
-
-
-def _span(index: slice | int, length: int) -> slice:
-    """Gives the pixels between the first and the last that an index asks for."""
-    if isinstance(index, int):
-        return slice(index, index + 1)
-    pixels = range(*index.indices(length))
-    return slice(min(pixels[0], pixels[-1]), max(pixels[0], pixels[-1]) + 1) if pixels else slice(0, 0)
-
-
-def _blocks_from_centre(scene: xr.Dataset) -> Iterator[xr.Dataset]:
-    """Gives the blocks of a scene, those at its centre first, where borders are not."""
-    spans = []
-    for dim in ("y", "x"):
-        sizes = scene.chunksizes.get(dim) or (scene.sizes[dim],)
-        ends = np.cumsum(sizes)
-        spans.append([slice(int(end - size), int(end)) for end, size in zip(ends, sizes, strict=True)])
-    middle = [len(axis) / 2 - 0.5 for axis in spans]
-    order = sorted(
-        np.ndindex(len(spans[0]), len(spans[1])),
-        key=lambda at: (at[0] - middle[0]) ** 2 + (at[1] - middle[1]) ** 2,
-    )
-    for row, column in order:
-        yield scene.isel(y=spans[0][row], x=spans[1][column])

@@ -41,12 +41,14 @@ class Placement:
         column: Its column.
         rows: Rows of the block in the target grid.
         columns: Its columns.
+        node: Pixels of the target grid from one node to the next.
     """
 
     row: NDArray[np.float64]
     column: NDArray[np.float64]
     rows: slice
     columns: slice
+    node: int = NODE
 
     def at(self, down: float = 0.5, right: float = 0.5) -> Places:
         """Gives the place of one point of each target pixel.
@@ -58,8 +60,9 @@ class Placement:
         Returns:
             Row and column in the picture, px from its corner, each (H, W); not finite where there is no answer.
         """
-        y = (np.arange(self.rows.start, self.rows.stop) + down) / NODE - self.rows.start // NODE
-        x = (np.arange(self.columns.start, self.columns.stop) + right) / NODE - self.columns.start // NODE
+        y = (np.arange(self.rows.start, self.rows.stop) + down) / self.node - self.rows.start // self.node
+        x = (np.arange(self.columns.start, self.columns.stop) + right) / self.node
+        x -= self.columns.start // self.node
         return _between(self.row, y, x), _between(self.column, y, x)
 
     def window(self, shape: tuple[int, int], thin: int = 1) -> tuple[slice, slice]:

@@ -51,6 +51,8 @@ def group_scenes(paths: str | Path | Sequence[str | Path]) -> list[Group]:
 def _has_one_band(path: str | Path) -> bool:
     if is_item(path):
         return False
-    if not is_address(str(path)) and Path(path).expanduser().is_dir():
+    place = Path(path).expanduser()
+    # A folder, an archive or the manifest of a SAFE product stands for a whole scene.
+    if not is_address(str(path)) and (place.is_dir() or place.suffix.lower() in (".zip", ".safe")):
         return False
     return len(describe(path).bands) == 1
