@@ -92,7 +92,7 @@ def serve_api(web: Web, items: list[dict[str, Any]]) -> str:
         from shapely.geometry import shape
 
         asked = json.loads(posted)
-        start, end = asked["datetime"].split("/")
+        start, end = asked.get("datetime", "0/9").split("/")
         found = [
             item
             for item in items

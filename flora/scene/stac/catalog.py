@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from pystac import Item
     from pystac_client import Client
 
+Span = tuple[datetime, datetime]
+
 # A search that finds more was not meant.
 MOST_ITEMS: Final = 2000
 
@@ -80,15 +82,12 @@ class Catalog:
         with _explained(self.url):
             self._client = _open(self.url)
 
-    def search(
-        self, area: BaseGeometry, start: datetime, end: datetime, collections: tuple[str, ...]
-    ) -> list[Item]:
+    def search(self, area: BaseGeometry, span: Span | None, collections: tuple[str, ...]) -> list[Item]:
         """Finds items over an area and within a time, both ends included.
 
         Args:
             area: In longitude and latitude.
-            start: First moment, UTC.
-            end: Last moment, UTC.
+            span: First and last moment, UTC; None for any time.
             collections: Names; empty for all.
 
         Returns:
@@ -99,7 +98,7 @@ class Catalog:
             RemoteError: The catalogue does not answer.
         """
         with _explained(self.url):
-            found = list(self._found(area, start, end, collections))
+            found = list(self._found(area, span, collections))
         if len(found) > MOST_ITEMS:
             raise InputError(
                 f"'{self.name}' has more than {MOST_ITEMS} items there and then; expected a search for one event. "
@@ -107,15 +106,13 @@ class Catalog:
             )
         return sorted(found, key=time_of)
 
-    def _found(
-        self, area: BaseGeometry, start: datetime, end: datetime, collections: tuple[str, ...]
-    ) -> Iterator[Item]:
+    def _found(self, area: BaseGeometry, span: Span | None, collections: tuple[str, ...]) -> Iterator[Item]:
         from pystac_client import ConformanceClasses
 
         if self._client.conforms_to(ConformanceClasses.ITEM_SEARCH):
             search = self._client.search(
                 intersects=mapping(area),
-                datetime=[start, end],
+                datetime=list(span) if span else None,
                 collections=list(collections) or None,
                 max_items=MOST_ITEMS + 1,
             )
@@ -125,7 +122,7 @@ class Catalog:
         for item in self._client.get_items(recursive=True):
             inside = item.geometry is None or shape(item.geometry).intersects(area)
             wanted = not collections or item.collection_id is None or item.collection_id in collections
-            if inside and wanted and start <= time_of(item) <= end:
+            if inside and wanted and (span is None or span[0] <= time_of(item) <= span[1]):
                 yield item
 
 

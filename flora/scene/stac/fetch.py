@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, time, timedelta
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import dask.array as da
+import rasterio
 import xarray as xr
 from odc.geo.geobox import GeoBox
 from rasterio.errors import RasterioError
@@ -18,10 +19,11 @@ from flora.bands import OPTICAL_BANDS, SAR_BANDS
 from flora.data.transfer import bare
 from flora.errors import InputError, OutputError
 from flora.raster import CogSpec, open_sar, write_cog
-from flora.scene.stac.area import union
-from flora.scene.stac.item import SarItem, read_item
+from flora.raster.file import GDAL_ERRORS
+from flora.scene.stac.choice import Work, choose, moment, span_of
+from flora.scene.stac.context import find_context, write_context
 from flora.scene.stac.mosaic import mosaic
-from flora.scene.stac.passes import Pass, group_passes, latest_of_each_orbit
+from flora.scene.stac.passes import Pass
 from flora.scene.stac.remote import prepare, sign
 
 if TYPE_CHECKING:
@@ -31,8 +33,6 @@ if TYPE_CHECKING:
 
 Progress = Callable[[int, int], None]
 
-# Before the event, how far back an earlier pass is looked for: two or three repeats of an orbit.
-BACK: Final = timedelta(days=37)
 DEFAULT_LIMIT: Final = 20
 # Dask reads whole chunks: those of one stored tile bring in no tile that the area does not touch, px.
 BLOCK: Final = 512
@@ -50,6 +50,7 @@ class Fetched:
         before: Taken before the event.
         valid_share: Of the area's bounds.
         optical: Sentinel-2 picture on the same grid; None where none was asked for or found.
+        context: Layers that were asked for, on the same grid, by name.
     """
 
     path: Path
@@ -59,21 +60,25 @@ class Fetched:
     before: bool
     valid_share: float
     optical: Path | None = None
+    context: Mapping[str, Path] = field(default_factory=dict)
 
 
 def fetch(
     areas: Sequence[Polygon],
-    start: str,
-    end: str,
+    start: str | None,
+    end: str | None,
     out: str | Path,
     *,
+    date: str | None = None,
     catalog: str = "planetary-computer",
     collection: str | None = None,
     scale: str = "auto",
     optical: bool = False,
     before: str | None = None,
+    context: Sequence[str] = (),
     limit: int = DEFAULT_LIMIT,
     overwrite: bool = False,
+    keep: bool = False,
     progress: Progress | None = None,
 ) -> list[Fetched]:
     """Finds Sentinel-1 passes over areas and writes each, over each area, as one COG of VV and VH in dB.
@@ -86,13 +91,16 @@ def fetch(
         start: First day or moment, ISO 8601, UTC.
         end: Last day or moment, included.
         out: Folder; created where it is missing.
+        date: Instead of start and end: for each area the pass nearest to this day that shows most of it.
         catalog: A key of `SERVICES`, or the address or path of a STAC API or static catalogue.
         collection: Of Sentinel-1; None for the service's own, or all that have VV and VH.
         scale: What the values are; `auto` asks the item and the file. See `flora.open_sar`.
         optical: Also write the nearest Sentinel-2 picture of each pass.
         before: A day before the event; for each orbit the latest pass until then is written as well.
+        context: Also write these layers on the grid of each pass, keys of `flora.scene.stac.context.LAYERS`.
         limit: Largest number of passes; more are an error.
         overwrite: Whether earlier files are replaced.
+        keep: Whether an earlier file of the same products over the same area is taken as it is.
         progress: Called with the number of files that are done and of all files.
 
     Returns:
@@ -105,101 +113,74 @@ def fetch(
     """
     from flora.scene.stac.catalog import Catalog
 
-    span = _moment(start, "start"), _moment(end, "end", last=True)
-    if span[0] > span[1]:
-        raise InputError(
-            f"The start {start} is after the end {end}; expected the earlier first. Exchange them."
-        )
+    span, nearest = span_of(start, end, date)
     source = Catalog(catalog)
-    collections = _collections(collection, source.service.sar if source.service else ())
-    passes = _find(source, areas, span, collections)
-    if not passes:
-        raise InputError(
-            f"'{catalog}' has no Sentinel-1 scene with VV and VH ({', '.join(collections) or 'any collection'}) over "
-            f"the area from {start} to {end}; Sentinel-1 passes every 6 to 12 days. Widen the dates, or try another "
-            "--catalog."
-        )
-    if before is not None:
-        last = _moment(before, "before", last=True)
-        passes = latest_of_each_orbit(_find(source, areas, (last - BACK, last), collections), passes) + passes
-    if len(passes) > limit:
-        raise InputError(
-            f"{len(passes)} passes lie over the area in that time; --limit allows {limit}. Narrow the dates, or raise "
-            "--limit."
-        )
-    works = _works(passes, areas, Path(out).expanduser(), overwrite)
+    works = choose(source, areas, span, nearest=nearest, collection=collection, before=before, limit=limit)
+    layers = {id(area): find_context(source, context, area) for area in areas}
+    places = _places(works, areas, Path(out).expanduser(), overwrite or keep)
+    last = moment(before, "before", last=True) if before is not None else None
     results = []
-    for place, (flight, area, path) in enumerate(works):
-        found = _write_sar(flight, area, path, scale, catalog, overwrite)
+    for place, ((flight, area), path) in enumerate(zip(works, places, strict=True)):
+        found = _kept(path, flight, area) if keep else None
+        found = found or _write_sar(flight, area, path, scale, catalog, overwrite or keep)
         if found is not None and optical:
-            until = last if flight.before and before is not None else None
-            found = _with_optical(found, source, flight, area, until, overwrite)
+            until = last if flight.before else None
+            found = _with_optical(found, source, flight, area, until, overwrite or keep)
+        if found is not None and context:
+            canvas: GeoBox = open_sar(found.path)["VV"].odc.geobox
+            suffix = _suffix(area, areas)
+            written = {
+                each.name: write_context(each, canvas, path.parent, suffix, overwrite)
+                for each in layers[id(area)]
+            }
+            found = replace(found, context=written)
         results += [found] if found is not None else []
         if progress is not None:
             progress(place + 1, len(works))
     if not results:
         raise InputError(
-            f"The {len(passes)} passes found hold no valid pixel over the area, which lies at their edge. "
+            f"The {len(works)} passes found hold no valid pixel over the area, which lies at their edge. "
             "Widen the dates."
         )
     return results
 
 
-def _moment(text: str, option: str, last: bool = False) -> datetime:
-    """Reads a day, or a moment, as UTC; a day stands for its first or its last moment."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError as error:
-        raise InputError(
-            f"'{text}' is not a date; expected one such as 2024-05-06, or 2024-05-06T08:45:00. Correct --{option}."
-        ) from error
-    if last and len(text.strip()) <= len("2024-05-06"):
-        moment = datetime.combine(moment, time.max.replace(microsecond=0))
-    return moment.replace(tzinfo=moment.tzinfo or UTC).astimezone(UTC)
-
-
-def _collections(asked: str | None, known: tuple[str, ...]) -> tuple[str, ...]:
-    return tuple(name.strip() for name in asked.split(",")) if asked else known
-
-
-def _find(
-    source: Catalog, areas: Sequence[Polygon], span: tuple[datetime, datetime], collections: tuple[str, ...]
-) -> list[Pass]:
-    """Searches passes with VV and VH."""
-    found = source.search(union(areas), *span, collections)
-    items = [
-        read_item(item.to_dict(transform_hrefs=False), item.get_self_href() or source.url) for item in found
-    ]
-    return group_passes(item for item in items if item is not None)
-
-
-def _works(
-    passes: Sequence[Pass], areas: Sequence[Polygon], out: Path, overwrite: bool
-) -> list[tuple[Pass, Polygon, Path]]:
-    """Says which pass is written over which area and where, after checking that the places are free."""
-    works = []
-    for flight in passes:
-        for number, area in enumerate(areas, 1):
-            over = tuple(item for item in flight.items if _meets(item, area))
-            if over:
-                suffix = f"_area{number}" if len(areas) > 1 else ""
-                works.append((Pass(over, flight.before), area, out / f"{flight.name}{suffix}.tif"))
+def _places(works: Sequence[Work], areas: Sequence[Polygon], out: Path, replaced: bool) -> list[Path]:
+    """Says where each pass over each area is written, after checking that the places are free."""
+    places = [out / f"{flight.name}{_suffix(area, areas)}.tif" for flight, area in works]
     try:
         out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise OutputError(
             f"Folder '{out}' cannot be made ({error.strerror}). Choose another --out."
         ) from error
-    there = [path for *_, path in works if path.exists()]
-    if there and not overwrite:
+    there = [path for path in places if path.exists()]
+    if there and not replaced:
         raise OutputError(
             f"'{there[0]}' exists already; nothing is overwritten unasked. Choose another --out, or pass --overwrite."
         )
-    return works
+    return places
 
 
-def _meets(item: SarItem, area: Polygon) -> bool:
-    return item.footprint is None or bool(item.footprint.intersects(area))
+def _suffix(area: Polygon, areas: Sequence[Polygon]) -> str:
+    """Tells the files of one area from those of another."""
+    number = next(i for i, each in enumerate(areas, 1) if each is area)
+    return f"_area{number}" if len(areas) > 1 else ""
+
+
+def _kept(path: Path, flight: Pass, area: Polygon) -> Fetched | None:
+    """Gives an earlier file of the same products over the same area; None where there is none."""
+    if not path.exists():
+        return None
+    try:
+        with rasterio.open(path) as source:
+            tags = source.tags()
+    except GDAL_ERRORS:
+        return None
+    items = " ".join(item.id for item in flight.items)
+    if (tags.get("STAC_ITEMS"), tags.get("AREA")) != (items, _bounds(area)):
+        return None
+    return _fetched(path, flight, _valid_share(path))
 
 
 def _write_sar(
@@ -213,7 +194,7 @@ def _write_sar(
             for each, item in zip(files, flight.items, strict=True)
         ]
         picture = mosaic(scenes, area)
-        tags = _tags(flight, catalog, scenes)
+        tags = _tags(flight, area, catalog, scenes)
         spec = CogSpec("float32", SAR_BANDS, nodata=float("nan"), unit="dB", tags=tags)
         values = da.stack([picture[name].data for name in SAR_BANDS])  # type: ignore[no-untyped-call]
         write_cog(path, values, picture["VV"].odc.geobox, spec, overwrite=overwrite)
@@ -225,16 +206,28 @@ def _write_sar(
     if share == 0:
         path.unlink()
         return None
-    return Fetched(
-        path, tags["DATETIME"], flight.orbit, tuple(item.id for item in flight.items), flight.before, share
-    )
+    return _fetched(path, flight, share)
 
 
-def _tags(flight: Pass, catalog: str, scenes: Sequence[xr.Dataset]) -> dict[str, str]:
+def _fetched(path: Path, flight: Pass, share: float) -> Fetched:
+    items = tuple(item.id for item in flight.items)
+    return Fetched(path, _stamp(flight), flight.orbit, items, flight.before, share)
+
+
+def _stamp(flight: Pass) -> str:
+    return f"{flight.time:%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _bounds(area: Polygon) -> str:
+    return ",".join(f"{number:.9g}" for number in area.bounds)
+
+
+def _tags(flight: Pass, area: Polygon, catalog: str, scenes: Sequence[xr.Dataset]) -> dict[str, str]:
     """Says where a file comes from; addresses without their signatures."""
     first = flight.items[0]
     facts = {
-        "DATETIME": f"{flight.time:%Y-%m-%dT%H:%M:%SZ}",
+        "DATETIME": _stamp(flight),
+        "AREA": _bounds(area),
         "PLATFORM": first.platform,
         "RELATIVE_ORBIT": first.orbit,
         "ORBIT_STATE": first.direction,
@@ -260,7 +253,7 @@ def _with_optical(
     from flora.scene.stac.optical import nearest_date, read_picture, window_of
 
     collections = source.service.optical if source.service else ()
-    items = nearest_date(source.search(area, *window_of(flight.time, until), collections), flight.time, area)
+    items = nearest_date(source.search(area, window_of(flight.time, until), collections), flight.time, area)
     if not items:
         return found
     canvas: GeoBox = open_sar(found.path)["VV"].odc.geobox
