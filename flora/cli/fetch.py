@@ -2,38 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from flora.cli import options as given
 from flora.cli.app import app
 from flora.cli.console import print_json, print_table, progress, say
+
+if TYPE_CHECKING:
+    from flora.scene.stac import Fetched
 
 
 @app.command()
 def fetch(
-    start: Annotated[str, typer.Option(help="First day, such as 2024-05-01; UTC.", metavar="DATE")],
-    end: Annotated[str, typer.Option(help="Last day.", metavar="DATE")],
     out: Annotated[Path, typer.Option(help="Folder that the files go into.")],
-    bbox: Annotated[
-        str | None, typer.Option(help="West,south,east,north in degrees.", metavar="W,S,E,N")
-    ] = None,
-    geojson: Annotated[
-        Path | None, typer.Option(help="Polygons; each gets files of its own. Instead of --bbox.")
-    ] = None,
-    catalog: Annotated[
-        str,
-        typer.Option(
-            help="planetary-computer, earth-search, cdse, or the address or path of a STAC catalogue."
-        ),
-    ] = "planetary-computer",
-    collection: Annotated[
-        str | None, typer.Option(help="Collection of Sentinel-1; left out, the catalogue's.")
-    ] = None,
-    scale: Annotated[
-        str, typer.Option(help="auto, db, power or amplitude, such as 'power x 10000'.")
-    ] = "auto",
+    bbox: given.Bbox = None,
+    geojson: given.Geojson = None,
+    date: given.Date = None,
+    start: given.Start = None,
+    end: given.End = None,
+    catalog: given.Catalog = "planetary-computer",
+    collection: given.Collection = None,
+    limit: given.Limit = 20,
+    scale: given.Scale = "auto",
     optical: Annotated[
         bool, typer.Option("--optical", help="Also fetch the nearest Sentinel-2 picture.")
     ] = False,
@@ -41,37 +35,47 @@ def fetch(
         str | None,
         typer.Option(help="Also fetch each orbit's latest pass until this day.", metavar="DATE"),
     ] = None,
-    limit: Annotated[int, typer.Option(min=1, help="Largest number of passes.")] = 20,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier files.")] = False,
-    json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
+    context: Annotated[
+        str | None,
+        typer.Option(
+            help="Also fetch some of dem, water, landcover, hand, separated by commas.", metavar="NAMES"
+        ),
+    ] = None,
+    overwrite: given.Overwrite = False,
+    json_: given.Json = False,
 ) -> None:
     """Find Sentinel-1 over a place, and read only that place, as VV and VH in dB."""
-    if (bbox is None) == (geojson is None):
-        raise typer.BadParameter("Give one of --bbox and --geojson.")
-    from dataclasses import asdict
-
+    areas = given.areas_of(bbox, geojson)
     from flora.scene.stac import fetch as run
-    from flora.scene.stac import parse_bbox, read_areas
+    from flora.scene.stac import parse_context
 
-    areas = parse_bbox(bbox) if bbox is not None else read_areas(geojson or "")
     with progress("Passes") as done:
         found = run(
             areas,
             start,
             end,
             out,
+            date=date,
             catalog=catalog,
             collection=collection,
             scale=scale,
             optical=optical,
             before=before,
+            context=parse_context(context) if context is not None else (),
             limit=limit,
             overwrite=overwrite,
             progress=done,
         )
     if json_:
+        from dataclasses import asdict
+
         print_json([asdict(each) for each in found])
         return
+    _print(found, optical)
+
+
+def _print(found: Sequence[Fetched], optical: bool) -> None:
+    """Prints what was written, for people."""
     print_table(
         ("time", "orbit", "items", "valid", "wrote"),
         [(each.time, each.orbit, len(each.items), f"{each.valid_share:.1%}", each.path) for each in found],
@@ -79,3 +83,5 @@ def fetch(
     if optical:
         for each in found:
             say(f"Picture: {each.optical}" if each.optical else f"No clear picture near {each.time}.")
+    for path in dict.fromkeys(path for each in found for path in each.context.values()):
+        say(f"Context: {path}")

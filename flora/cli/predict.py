@@ -4,125 +4,126 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from flora.cli import options as given
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, progress, say
+from flora.cli.options import COMPUTING, PLACE, READING, WRITING
 
 if TYPE_CHECKING:
     from flora.products import Summary
 
-COMPUTING, READING, WRITING = "Computing", "Reading the scene", "Writing"
+__all__ = ["COMPUTING", "READING", "WRITING", "predict", "print_summaries", "rows_of"]
 
 
 @app.command()
 def predict(
+    out: Annotated[Path, typer.Option(help="Folder of results; each scene gets a folder of its name in it.")],
     scenes: Annotated[
-        list[str],
+        list[str] | None,
         typer.Argument(
-            help="Files with VV and VH, pairs of files with one each, folders, or STAC items.",
+            help="Files with VV and VH, pairs of files with one each, folders, SAFE products, or STAC items; none "
+            "where --bbox or --geojson names a place.",
             show_default=False,
         ),
-    ],
-    out: Annotated[Path, typer.Option(help="Folder of results; each scene gets a folder of its name in it.")],
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights file; left out, those shipped.", rich_help_panel=COMPUTING)
     ] = None,
-    tile: Annotated[
-        int,
-        typer.Option(help="Side of a tile, px; changes memory, not the result.", rich_help_panel=COMPUTING),
-    ] = 2048,
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32 or bf16.", metavar="FORMAT", rich_help_panel=COMPUTING)
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", metavar="NAME", rich_help_panel=COMPUTING)
-    ] = "auto",
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta", help="Average over four flips, at four times the cost.", rich_help_panel=COMPUTING
-        ),
+    weights: given.Weights = None,
+    tile: given.Tile = 2048,
+    precision: given.Precision = "auto",
+    device: given.Device = "auto",
+    tta: given.Tta = False,
+    cluster: given.Cluster = None,
+    bands: given.Bands = None,
+    scale: given.Scale = "auto",
+    no_crs: given.NoCrs = False,
+    optical: given.Optical = None,
+    optical_mask: given.OpticalMask = None,
+    bbox: given.Bbox = None,
+    geojson: given.Geojson = None,
+    date: given.Date = None,
+    start: given.Start = None,
+    end: given.End = None,
+    catalog: given.Catalog = "planetary-computer",
+    collection: given.Collection = None,
+    limit: given.Limit = 20,
+    nearest_optical: Annotated[
+        bool, given.option("Also fetch and use the nearest Sentinel-2 picture.", PLACE, "--nearest-optical")
     ] = False,
-    cluster: Annotated[
-        str | None,
-        typer.Option(help="Address of a dask scheduler whose workers compute.", rich_help_panel=COMPUTING),
-    ] = None,
-    bands: Annotated[
-        str | None,
-        typer.Option(help="Names of the bands in their order, such as VH,VV.", rich_help_panel=READING),
-    ] = None,
-    scale: Annotated[
-        str,
-        typer.Option(help="auto, db, power or amplitude, such as 'power x 10000'.", rich_help_panel=READING),
-    ] = "auto",
-    no_crs: Annotated[
-        bool,
-        typer.Option(
-            "--no-crs", help="Take a scene without CRS; results are in px.", rich_help_panel=READING
-        ),
-    ] = False,
-    optical: Annotated[
-        Path | None,
-        typer.Option(help="Optical image of these days or from before the event.", rich_help_panel=READING),
-    ] = None,
-    optical_mask: Annotated[
-        Path | None,
-        typer.Option(
-            help="Raster on that image's grid, not 0 where it shows cloud or shadow.", rich_help_panel=READING
-        ),
-    ] = None,
     uncertainty: Annotated[
-        bool,
-        typer.Option("--uncertainty", help="Also write optical_uncertainty.tif.", rich_help_panel=WRITING),
+        bool, given.option("Also write optical_uncertainty.tif.", WRITING, "--uncertainty")
     ] = False,
     float_probability: Annotated[
-        bool,
-        typer.Option(
-            "--float-probability", help="Probability as float32, not in steps.", rich_help_panel=WRITING
-        ),
+        bool, given.option("Probability as float32, not in steps.", WRITING, "--float-probability")
     ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results.", rich_help_panel=WRITING)
-    ] = False,
+    overwrite: given.Overwrite = False,
     resume: Annotated[
-        bool,
-        typer.Option("--resume", help="Keep finished tiles, and go on from them.", rich_help_panel=WRITING),
+        bool, given.option("Keep finished tiles, and go on from them.", WRITING, "--resume")
     ] = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print the results as JSON.", rich_help_panel=WRITING)
-    ] = False,
+    json_: given.Json = False,
 ) -> None:
     """Map the water of Sentinel-1 scenes, and draw the optical picture."""
-    from flora.products import run_predict
-
-    with progress("Tiles") as done:
-        summaries = run_predict(
-            scenes,
-            out,
-            weights=weights,
-            tile=tile,
-            precision=precision,
-            device=device,
-            tta=tta,
-            cluster=cluster,
-            bands=bands.split(",") if bands else None,
-            scale=scale,
-            no_crs=no_crs,
-            optical=optical,
-            optical_mask=optical_mask,
-            uncertainty=uncertainty,
-            float_probability=float_probability,
-            overwrite=overwrite,
-            resume=resume,
-            progress=done,
-        )
+    settings = {
+        "weights": weights,
+        "tile": tile,
+        "precision": precision,
+        "device": device,
+        "tta": tta,
+        "cluster": cluster,
+        "optical": optical,
+        "optical_mask": optical_mask,
+        "uncertainty": uncertainty,
+        "float_probability": float_probability,
+    }
+    place = {
+        "date": date,
+        "start": start,
+        "end": end,
+        "catalog": catalog,
+        "collection": collection,
+        "limit": limit,
+        "nearest_optical": nearest_optical,
+    }
+    common = {"scale": scale, "overwrite": overwrite, "resume": resume}
+    reading = {"bands": bands.split(",") if bands else None, "no_crs": no_crs}
+    if scenes:
+        _refuse(bbox or geojson or date or start or end, "give either scenes, or a place and a date")
+        summaries = _predict(scenes, out, settings | common | reading)
+    else:
+        _refuse(bands or no_crs, "--bands and --no-crs are for files; scenes by place know both")
+        summaries = _predict_place(bbox, geojson, out, place | common, settings)
     if json_:
         print_json([summary.to_dict() for summary in summaries])
         return
     print_summaries(summaries)
+
+
+def _refuse(found: object, why: str) -> None:
+    if found:
+        raise typer.BadParameter(f"{why[0].upper()}{why[1:]}.")
+
+
+def _predict(scenes: Sequence[str], out: Path, settings: dict[str, Any]) -> list[Summary]:
+    """Predicts the scenes that were named."""
+    from flora.products import run_predict
+
+    with progress("Tiles") as done:
+        return run_predict(scenes, out, progress=done, **settings)
+
+
+def _predict_place(
+    bbox: str | None, geojson: Path | None, out: Path, place: dict[str, Any], settings: dict[str, Any]
+) -> list[Summary]:
+    """Fetches and predicts what was seen of a place."""
+    if bbox is None and geojson is None:
+        raise typer.BadParameter("Give scenes, or a place by --bbox or --geojson and its --date.")
+    areas = given.areas_of(bbox, geojson)
+    from flora.products.place import run_predict_place
+
+    with progress("Tiles") as done:
+        return run_predict_place(areas, out, progress=done, settings=settings, **place)
 
 
 def print_summaries(summaries: Sequence[Summary]) -> None:

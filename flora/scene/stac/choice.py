@@ -63,7 +63,8 @@ def choose(
         listed = ", ".join(collections) or "any collection"
         raise InputError(
             f"'{source.name}' has no Sentinel-1 scene with VV and VH ({listed}) over the area from "
-            f"{wide[0]:%Y-%m-%d} to {wide[1]:%Y-%m-%d}; Sentinel-1 passes every 6 to 12 days. Widen the dates, or try another --catalog."
+            f"{wide[0]:%Y-%m-%d} to {wide[1]:%Y-%m-%d}; Sentinel-1 passes every 6 to 12 days. Widen the dates, or "
+            "try another --catalog."
         )
     if before is not None:
         last = moment(before, "before", last=True)
