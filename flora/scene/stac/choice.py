@@ -58,7 +58,8 @@ def choose(
     wide = (span[0] - AROUND, span[1] + AROUND) if nearest else span
     works = _over(areas, _find(source, areas, wide, collections))
     if nearest:
-        works = [_nearest([work for work in works if work[1] is area], span) for area in _areas(works)]
+        chosen = [_nearest([work for work in works if work[1] is area], span) for area in _areas(works)]
+        works = sorted(chosen, key=lambda work: work[0].time)
     if not works:
         listed = ", ".join(collections) or "any collection"
         raise InputError(

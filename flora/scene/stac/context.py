@@ -206,7 +206,7 @@ def _lazy(files: Sequence[str], canvas: GeoBox, layer: Layer) -> da.Array:
     array: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         _read,
         contexts=contexts,
-        nodata=layer.nodata,
+        spec=(layer.nodata, layer.dtype),
         dtype=layer.dtype,
         chunks=chunks,
         meta=np.empty((0, 0), layer.dtype),
@@ -224,24 +224,22 @@ def _opened(files: Sequence[str], canvas: GeoBox, how: How) -> list[Context]:
 
 
 def _read(
-    contexts: Sequence[Context], nodata: float, dtype: str, block_info: Any = None
+    contexts: Sequence[Context], spec: tuple[float, str], block_info: Any = None
 ) -> NDArray[np.generic]:
-    """Reads one block; where tiles overlap, the first that has a value counts."""
+    """Reads one block as it is stored."""
     rows, columns = (slice(*span) for span in block_info[None]["array-location"])
-    return _stored(_merged(contexts, rows, columns), nodata, dtype)
+    values = _merged(contexts, rows, columns)
+    return np.where(np.isnan(values), np.float32(spec[0]), values).astype(spec[1])
 
 
 def _merged(contexts: Sequence[Context], rows: slice, columns: slice) -> NDArray[np.float32]:
+    """Reads a window; where tiles overlap, the first that has a value counts."""
     block = np.full((rows.stop - rows.start, columns.stop - columns.start), np.nan, np.float32)
     for context in contexts:
         if not np.isnan(block).any():
             break
         block = np.where(np.isnan(block), context.read(rows, columns), block)
     return block
-
-
-def _stored(values: NDArray[np.float32], nodata: float, dtype: str) -> NDArray[np.generic]:
-    return np.where(np.isnan(values), np.float32(nodata), values).astype(dtype)
 
 
 def _drained(files: Sequence[str], canvas: GeoBox) -> NDArray[np.float32]:
