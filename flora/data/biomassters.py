@@ -13,9 +13,13 @@ from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.index_label import index_water
 from flora.data.layers import sar_layer, sentinel2_layer
-from flora.data.read import read_bands
+from flora.data.read import opened, read_bands
+from flora.errors import DataError
 
 BANDS: Final = ("blue", "green", "red", "nir", "swir")
+# Where they, and the cloud probability, lie among the bands of a file: of all eleven as published (B2, B3, B4, B5, B6,
+# B7, B8, B8A, B11, B12, CLP), or of the six that FLoRA needs.
+PLACES: Final = {11: (0, 1, 2, 6, 8, 10), 6: (0, 1, 2, 3, 4, 5)}
 # Above this cloud probability (%) a pixel's reflectance is not trusted.
 CLOUD_PROBABILITY: Final = 20
 # Places whose lake an optical index maps well, with their split.
@@ -27,10 +31,12 @@ class BioMassters(ChipDataset):
     """BioMassters: calibrated radar and surface reflectance of one place over the months.
 
     - Sensor, product: Sentinel-1 and Sentinel-2 L2A, monthly, 256 x 256 px, 10 m, without georeference.
-    - SAR: `PLACE_S1_MM.tif` VV, VH, float32 dB, NaN no-data (published with four bands: the ascending two first).
-    - Optical: `PLACE_S2_MM.tif` B2, B3, B4, B8, B11, surface reflectance x 10000, 0 no-data, and CLP, the cloud
-      probability in %; above 20 invalid. `MM` counts months from 00 = September. Dates are known to the month
-      only; radar and optical are 1 to 3 px apart.
+    - Layout: `train_features/PLACE_S1_MM.tif` as published, or `PLACE/PLACE_S1_MM.tif`.
+    - SAR: `PLACE_S1_MM.tif` VV, VH, float32 dB, NaN or -9999 no-data (published with four bands: the ascending two
+      first).
+    - Optical: `PLACE_S2_MM.tif` ten bands of surface reflectance x 10000, 0 no-data, and CLP, the cloud probability
+      in %; above 20 invalid. B2, B3, B4, B8 and B11 are read. `MM` counts months from 00 = September. Dates are known
+      to the month only; radar and optical are 1 to 3 px apart.
     - Prior: the clearest other month of the place.
     - Water: none published. On the lake of 288afc34 NDWI and MNDWI of the month are reliable: label `index`.
     - Splits: by place: 288afc34 val, all others train.
@@ -44,11 +50,13 @@ class BioMassters(ChipDataset):
     has_optical: ClassVar[bool] = True
 
     def _index(self) -> list[Record]:
-        names = {tuple(path.stem.split("_")) for path in self.root.glob("*/*_S?_*.tif")}
-        return [self._record(place, month) for place, month in sorted({(name[0], name[2]) for name in names})]
+        found = {
+            (path.stem.split("_")[0], path.stem.split("_")[2]): path.parent
+            for path in sorted(self.root.glob("*/*_S?_*.tif"))
+        }
+        return [self._record(place, month, folder) for (place, month), folder in sorted(found.items())]
 
-    def _record(self, place: str, month: str) -> Record:
-        folder = self.root / place
+    def _record(self, place: str, month: str, folder: Path) -> Record:
         files = {"sar": folder / f"{place}_S1_{month}.tif", "optical": folder / f"{place}_S2_{month}.tif"}
         skip = self.listing.missing(files)
         others = [path for path in sorted(folder.glob(f"{place}_S2_*.tif")) if path != files["optical"]]
@@ -92,7 +100,14 @@ class BioMassters(ChipDataset):
 
 def _read_optical(path: Path) -> tuple[dict[str, NDArray[np.uint16]], NDArray[np.bool_]]:
     """Reads digital numbers by band name and where the cloud probability is low."""
-    layers = read_bands(path, len(BANDS) + 1)
+    with opened(path) as source:
+        count = source.count
+    if count not in PLACES:
+        raise DataError(
+            f"'{path}' has {count} bands; expected 11 as published (B2 to B12 and CLP), or the 6 that FLoRA needs. "
+            "Fetch the file again."
+        )
+    layers = read_bands(path, count)[list(PLACES[count])]
     return dict(zip(BANDS, layers, strict=False)), layers[-1] <= CLOUD_PROBABILITY
 
 

@@ -21,10 +21,11 @@ class StacOverflow(ChipDataset):
     """STAC Overflow: Sentinel-1 chips with a hand label of flood water.
 
     - Sensor, product: Sentinel-1 GRD, 512 x 512 px, UTM, 10 m.
+    - Layout: `train_features/CHIP_vv.tif` and `train_labels/CHIP.tif` as published, or all in one folder.
     - SAR: `CHIP_vv.tif`, `CHIP_vh.tif`, float32 dB, 0 no-data.
     - Optical: none.
-    - Water: `CHIP_label.tif`, 1 water, 0 land, 255 no-data; strong. In Paraguay the water stands under plants and
-      VV does not see it.
+    - Water: `CHIP.tif`, in one folder `CHIP_label.tif`: 1 water, 0 land, 255 no-data; strong. In Paraguay the water
+      stands under plants and VV does not see it.
     - Splits: by event (first three letters): pxs (India) val, all others train.
     - Size: 2 chips here of 542. Licence: CC BY 4.0 (labels: Cloud to Street, Microsoft); contains modified
       Copernicus Sentinel data.
@@ -37,12 +38,25 @@ class StacOverflow(ChipDataset):
     has_water: ClassVar[bool] = True
     label_codes: ClassVar[tuple[int, ...]] = (0, 1, 255)
 
+    @property
+    def _published(self) -> bool:
+        return (self.root / "train_features").is_dir()
+
+    def _require_layout(self) -> None:
+        if not self._published:
+            super()._require_layout()
+
     def _index(self) -> list[Record]:
-        chips = {path.name.rsplit("_", 1)[0] for path in self.root.glob("*_*.tif")}
+        folder = self.root / "train_features" if self._published else self.root
+        chips = {path.name.rsplit("_", 1)[0] for path in folder.glob("*_*.tif")}
         return [self._record(chip) for chip in sorted(chips)]
 
     def _record(self, chip: str) -> Record:
-        files = {layer: self.root / f"{chip}_{layer}.tif" for layer in ("vv", "vh", "label")}
+        if self._published:
+            files = {band: self.root / "train_features" / f"{chip}_{band}.tif" for band in ("vv", "vh")}
+            files["label"] = self.root / "train_labels" / f"{chip}.tif"
+        else:
+            files = {layer: self.root / f"{chip}_{layer}.tif" for layer in ("vv", "vh", "label")}
         event = EVENT_NAMES.get(chip[:3], chip[:3])
         return Record(
             chip,

@@ -1,0 +1,97 @@
+"""Datasets whose published layout is not the one of the files at hand open from it as well."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_trees import radar, write_tiff
+from PIL import Image
+
+from flora.data import open_dataset
+from flora.data.check import check
+from flora.errors import DataError
+
+SIDE = 512
+WATER = np.zeros((SIDE, SIDE), np.uint8)
+WATER[:100] = 1
+
+
+def test_stac_overflow(tmp_path: Path) -> None:
+    """`train_features/CHIP_vv.tif`, `CHIP_vh.tif` and `train_labels/CHIP.tif`."""
+    for seed, chip in enumerate(("awc00", "pxs03")):
+        sar, label = radar(seed, SIDE), WATER.copy()
+        sar[:, :, 0] = 0
+        label[:, 0] = 255
+        place = {"origin": (5e5 + 1e5 * seed, 7e6), "pixel": 10.0, "crs": "EPSG:32722"}
+        for band, values in zip(("vv", "vh"), sar, strict=True):
+            write_tiff(tmp_path / f"train_features/{chip}_{band}.tif", values, **place)  # type: ignore[arg-type]
+        write_tiff(tmp_path / f"train_labels/{chip}.tif", label, **place)  # type: ignore[arg-type]
+    (chip,) = open_dataset("stac_overflow", tmp_path, "val")
+    assert (chip.meta.chip, chip.meta.event) == ("pxs03", "India")
+    assert chip.water is not None and chip.water[:100, 1:].all() and not chip.sar_valid[:, :, 0].any()
+    assert check("stac_overflow", tmp_path).ok
+    (tmp_path / "train_labels/awc00.tif").unlink()
+    assert "train_labels/awc00.tif" in str(check("stac_overflow", tmp_path))
+
+
+def write_biomassters(folder: Path, bands: int) -> None:
+    numbers = (np.arange(bands)[:, None, None] + 1) * np.full((1, 256, 256), 100, np.uint16)
+    numbers[-1] = 5
+    numbers[-1, :9] = 90
+    numbers = numbers.astype(np.uint16)
+    sar = np.concatenate([radar(1, 256), radar(2, 256)])
+    sar[:, 0, 0] = -9999
+    for month in ("00", "07"):
+        write_tiff(folder / f"0003d2eb_S1_{month}.tif", sar, crs=None)
+        write_tiff(folder / f"0003d2eb_S2_{month}.tif", numbers, crs=None)
+
+
+def test_biomassters(tmp_path: Path) -> None:
+    """`train_features/PLACE_S2_MM.tif` of eleven bands: near infrared is the seventh, cloud the last."""
+    write_biomassters(tmp_path / "train_features", 11)
+    chips = open_dataset("biomassters", tmp_path, "train")
+    assert [chip.meta.chip for chip in chips] == ["0003d2eb_00", "0003d2eb_07"]
+    chip = chips[0]
+    assert chip.optical is not None and chip.optical_valid is not None
+    np.testing.assert_allclose(chip.optical[:, 20, 20], [0.03, 0.02, 0.01, 0.07])
+    assert chip.optical_valid[:, 9:].all() and not chip.optical_valid[:, :9].any()
+    assert not chip.sar_valid[:, 0, 0].any() and chip.prior is not None
+    np.testing.assert_array_equal(chip.sar[:, 5], radar(1, 256)[:, 5])
+    assert check("biomassters", tmp_path).ok
+
+
+def test_biomassters_of_other_bands_is_refused(tmp_path: Path) -> None:
+    write_biomassters(tmp_path / "train_features", 10)
+    with pytest.raises(DataError, match="has 10 bands; expected 11 as published"):
+        open_dataset("biomassters", tmp_path, "train")[0]
+
+
+def test_dfc2024(tmp_path: Path) -> None:
+    """`Track1/train/images/N.tif` and `labels/N.png`: power x 10000 as whole numbers, six bands."""
+    root = tmp_path / "Track1/train"
+    bands = np.full((6, SIDE, SIDE), 1000, np.int16)
+    bands[1], bands[:2, 0] = 100, 0
+    for number in ("1", "12"):
+        write_tiff(root / f"images/{number}.tif", bands, crs=None)
+        (root / "labels").mkdir(exist_ok=True)
+        Image.fromarray(WATER).save(root / f"labels/{number}.png")
+    (chip,) = open_dataset("dfc2024", root, "train")
+    assert chip.meta.chip == "dfc2024_12"
+    np.testing.assert_allclose(chip.sar[:, 9, 9], [-10, -20])
+    assert not chip.sar_valid[:, 0].any()
+
+
+def test_sen12(tmp_path: Path) -> None:
+    """SEN1-2: `ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.png` beside `s2_1`."""
+    for kind, mode in (("s1", "L"), ("s2", "RGB")):
+        folder = tmp_path / f"ROIs1158_spring/{kind}_1"
+        folder.mkdir(parents=True)
+        Image.new(mode, (256, 256), 51 if mode == "L" else (51, 102, 51)).save(
+            folder / f"ROIs1158_spring_{kind}_1_p30.png"
+        )
+    (chip,) = open_dataset("sen12", tmp_path, "train")
+    assert chip.meta.sar_radiometry == "stretched"
+    np.testing.assert_allclose(chip.sar[0, 0, 0], -30 + 30 * 51 / 255)
+    np.testing.assert_allclose(chip.optical[1, 0, 0], 102 / 255 / 3.5, rtol=1e-6)  # type: ignore[index]
