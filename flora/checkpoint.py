@@ -17,7 +17,7 @@ from torch import Tensor
 from flora import normalize
 from flora.bands import RGB_BANDS, SAR_BANDS
 from flora.errors import CheckpointError
-from flora.model import FLoRA, ModelConfig
+from flora.model.family import Network, build, parse_sizes
 
 DEFAULT: Final = Path(__file__).with_name("weights") / "default.safetensors"
 FORMAT: Final = 1
@@ -36,7 +36,7 @@ class Checkpoint:
         path: File it was read from, None for one in memory.
     """
 
-    model: FLoRA
+    model: Network
     threshold: float = 0.5
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
@@ -78,7 +78,7 @@ def save(path: str | Path, checkpoint: Checkpoint, dtype: torch.dtype = torch.fl
     """
     path = Path(path)
     state = checkpoint.model.state_dict()
-    if "sar_encoder.stem.norm.running_mean" not in state:
+    if any(name.endswith(".conv.bias") for name in state):  # folding gives a convolution its bias
         raise CheckpointError(
             "The model's normalisation is folded; expected the trainable model. Save it before `folded()`."
         )
@@ -154,12 +154,12 @@ def load(path: str | Path | None = None) -> Checkpoint:
             f"'{path}' was trained with other constants ({', '.join(changed)}) than this version uses; retrain it."
         )
     try:
-        model = FLoRA(ModelConfig(**header["model"]))
+        model = build(parse_sizes(header["model"]))
         with safe_open(str(path), framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         model.load_state_dict(state)
-    except (RuntimeError, ValidationError, SafetensorError) as error:
+    except (RuntimeError, ValidationError, KeyError, SafetensorError) as error:
         first = str(error).splitlines()[0]
         raise CheckpointError(
             f"'{path}' does not fit the network it describes ({first}); it is damaged, retrain it."

@@ -42,6 +42,8 @@ class _OnceLoader(yaml.SafeLoader):
 def load_yaml(path: str | Path, settings: type[Settings], overrides: Sequence[str] = ()) -> Settings:
     """Reads a YAML file into a typed model.
 
+    A file that says `base: other.yaml` (beside it, or by a relative path) sets only what differs from that one.
+
     Args:
         path: The file.
         settings: The pydantic model, or the dataclass, that it has to fit.
@@ -56,7 +58,7 @@ def load_yaml(path: str | Path, settings: type[Settings], overrides: Sequence[st
             not fit.
     """
     source = Path(path)
-    tree = _read(source)
+    tree = _read_with_base(source)
     for word in overrides:
         _override(tree, word)
     return parse(tree, settings, source=f"'{source}'")
@@ -128,6 +130,31 @@ def _keys(settings: Any) -> dict[str, Any] | None:
         return {field.name: hints[field.name] for field in dataclasses.fields(settings)}
     models = [keys for part in get_args(settings) if (keys := _keys(part)) is not None]
     return {name: annotation for keys in models for name, annotation in keys.items()} or None
+
+
+def _read_with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+    """Reads a file and, under it, the file that its `base` names: what it sets wins, mapping by mapping.
+
+    Raises:
+        ConfigError: A file is its own base, directly or through others.
+    """
+    tree = _read(path)
+    if "base" not in tree:
+        return tree
+    base = path.parent / str(tree.pop("base"))
+    if base.resolve() in (path.resolve(), *above):
+        raise ConfigError(f"'{path}' names '{base}' as its base, which builds on it; take one of them out.")
+    return _merged(_read_with_base(base, (*above, path.resolve())), tree)
+
+
+def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    """Lays one tree over another: mappings are joined, everything else is replaced."""
+    joined = dict(under)
+    for key, value in over.items():
+        below = joined.get(key)
+        both = isinstance(below, Mapping) and isinstance(value, Mapping)
+        joined[key] = _merged(below, value) if both else value
+    return joined
 
 
 def _read(path: Path) -> dict[str, Any]:

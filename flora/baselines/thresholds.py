@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
+from scipy import ndimage
 from torch import Tensor
 
 from flora.bands import SAR_BANDS
@@ -26,8 +27,6 @@ Band = Literal["VV", "VH"]
 
 GRID_DB: Final = np.round(np.arange(-35.0, -4.95, 0.1), 1)
 OTSU_BINS: Final = 256
-# Rows of a median are computed in strips, so that its windows (size squared copies) stay small.
-STRIP_PX: Final = 1 << 19
 
 
 def median_filter(plane: Tensor, valid: Tensor, size: int) -> Tensor:
@@ -48,20 +47,25 @@ def median_filter(plane: Tensor, valid: Tensor, size: int) -> Tensor:
         raise ConfigError(f"Median window of {size} px has no centre; expected an odd size such as 5.")
     if size == 1:
         return plane.masked_fill(~valid, 0)
-    half, width = size // 2, plane.shape[-1]
-    padded = F.pad(plane.masked_fill(~valid, torch.inf), (half, half, half, half), value=torch.inf)
-    rows = max(1, STRIP_PX // (len(plane) * width))
-    strips = []
-    for top in range(0, plane.shape[-2], rows):
-        strip = padded[:, top : top + rows + 2 * half]
-        windows = strip.unfold(1, size, 1).unfold(2, size, 1).flatten(-2)  # (B, rows, W, size * size)
-        ordered = windows.sort(-1).values  # invalid ones, infinite, come last
-        count = windows.isfinite().sum(-1, keepdim=True)
-        low = ordered.gather(-1, ((count - 1) // 2).clamp_min(0))
-        high = ordered.gather(-1, (count // 2).clamp_max(size * size - 1))
-        middle = torch.where(low == high, low, (low + high) / 2)
-        strips.append(torch.where(count > 0, middle, 0).squeeze(-1))
-    return torch.cat(strips, 1)
+    half = size // 2
+    plane = plane.masked_fill(~valid, torch.inf)
+    frame = (half, half, half, half)
+    # Where a whole window is valid, scipy's running median gives the same; sorting is for rims and gaps.
+    count = F.avg_pool2d(F.pad(valid.float(), frame), size, 1) * size**2
+    whole, some = count.round() == size**2, count.round() > 0
+    middle = torch.zeros_like(plane)
+    for image, inside, result in zip(plane, whole, middle, strict=True):
+        if inside.any():
+            median = torch.from_numpy(ndimage.median_filter(image.cpu().numpy(), size))
+            result[inside] = median.to(result)[inside]
+    ragged = some & ~whole
+    if ragged.any():
+        windows = F.pad(plane, frame, value=torch.inf).unfold(1, size, 1).unfold(2, size, 1)
+        ordered = windows[ragged].flatten(1).sort(-1).values  # (pixels, size * size); infinite ones come last
+        number = ordered.isfinite().sum(-1, keepdim=True)
+        low, high = ordered.gather(-1, (number - 1) // 2), ordered.gather(-1, number // 2)
+        middle[ragged] = torch.where(low == high, low, (low + high) / 2).squeeze(-1)
+    return middle
 
 
 def _plane(batch: Batch, band: Band, median: int) -> tuple[Tensor, Tensor]:

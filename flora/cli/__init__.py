@@ -5,7 +5,35 @@
 
 from __future__ import annotations
 
-from flora.cli import data, demo, evaluate, fetch, flood, info, predict, share, train
+from flora.cli import (
+    bench_quality,
+    bench_speed,
+    data,
+    demo,
+    evaluate,
+    export,
+    fetch,
+    flood,
+    info,
+    predict,
+    share,
+    train,
+)
 from flora.cli.app import app, main
 
-__all__ = ["app", "data", "demo", "evaluate", "fetch", "flood", "info", "main", "predict", "share", "train"]
+__all__ = [
+    "app",
+    "bench_quality",
+    "bench_speed",
+    "data",
+    "demo",
+    "evaluate",
+    "export",
+    "fetch",
+    "flood",
+    "info",
+    "main",
+    "predict",
+    "share",
+    "train",
+]

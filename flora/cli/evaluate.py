@@ -43,6 +43,9 @@ def evaluate(
     cue: Annotated[Cue, typer.Option(help="Optical image beside the radar.")] = Cue.NONE,
     threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Left out, the one stored.")] = None,
     lpips: Annotated[bool, typer.Option(help="Measure LPIPS too.")] = True,
+    tta: Annotated[
+        bool, typer.Option("--tta", help="Average over eight flips and turns, at eight times the cost.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace an earlier report.")] = False,
     json_: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
@@ -52,7 +55,7 @@ def evaluate(
         raise OutputError(f"'{out / existing[0]}' exists already; pass --overwrite or choose another --out.")
     from flora import checkpoint
     from flora.data import open_dataset
-    from flora.evaluate import NetworkPredictor
+    from flora.evaluate import NetworkPredictor, TurnedPredictor
     from flora.evaluate import evaluate as score
 
     chips = open_dataset(data, dataset_folder(root, data), split.value)
@@ -61,11 +64,13 @@ def evaluate(
     say(f"Scoring {len(chips)} chips of {data}, {split}.")
     loaded = checkpoint.load(weights)
     model = loaded.model
+    predictor = NetworkPredictor(model, loaded.temperature, cue=cue.value)
+    words = ", mean of 8 turns" if tta else ""
     report = score(
-        NetworkPredictor(model, loaded.temperature, cue=cue.value),
+        TurnedPredictor(predictor) if tta else predictor,
         chips,
         loaded.threshold if threshold is None else threshold,
-        name=f"FLoRA ({loaded.path.name if loaded.path else 'in memory'}, cue {cue})",
+        name=f"FLoRA ({loaded.path.name if loaded.path else 'in memory'}, cue {cue}{words})",
         grid=model.grid,
         margin=model.margin,
         lpips=lpips,

@@ -55,10 +55,9 @@ def describe(file: str) -> tuple[str, dict[str, Any]]:
 def of_weights(path: Path) -> dict[str, Any]:
     """Gives what a weights file says of itself."""
     from flora import checkpoint
-    from flora.model import FLoRA
 
     loaded = checkpoint.load(path)
-    model: FLoRA = loaded.model
+    model = loaded.model
     provenance = {key: value for key, value in loaded.provenance.items() if key != "experiment"}
     return {
         "network": f"{model.config.name}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters",

@@ -8,5 +8,6 @@ from __future__ import annotations
 from flora.evaluate.harness import evaluate
 from flora.evaluate.predictor import NetworkPredictor, Prediction, Predictor
 from flora.evaluate.report import Report, Row
+from flora.evaluate.turns import TurnedPredictor
 
-__all__ = ["NetworkPredictor", "Prediction", "Predictor", "Report", "Row", "evaluate"]
+__all__ = ["NetworkPredictor", "Prediction", "Predictor", "Report", "Row", "TurnedPredictor", "evaluate"]

@@ -89,7 +89,9 @@ def evaluate(
         )
         for level, members in _groups(metas)
     ]
-    return Report(name=name, rows=rows, gallery=gallery, resamples=resamples, seed=seed)
+    return Report(
+        name=name, rows=rows, gallery=gallery, resamples=resamples, seed=seed, totals=total(statistics)
+    )
 
 
 def answerable(chip: Chip) -> Chip:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from flora.chip import Batch
 from flora.errors import ConfigError
-from flora.model.flora import FLoRA
+from flora.model.family import Network
 
 Cue = Literal["none", "prior", "optical"]
 CUES: tuple[Cue, ...] = ("none", "prior", "optical")
@@ -53,7 +53,7 @@ class NetworkPredictor:
 
     def __init__(
         self,
-        model: FLoRA,
+        model: Network,
         temperature: float = 1.0,
         cue: Cue = "none",
         device: torch.device | str = "cpu",

@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
 
 from flora.evaluate.picture import Gallery
+from flora.metrics.calibration import Risk, risk_coverage
 from flora.metrics.optical import SCALINGS
+from flora.metrics.summary import Statistics
 
 Level = Literal["overall", "dataset", "event"]
 
@@ -121,6 +123,7 @@ class Report:
         gallery: Chips kept for people to look at.
         resamples: Draws of the bootstrap.
         seed: Of the bootstrap.
+        totals: Sums over all chips, by name, (1, ...), for what is more than a figure, such as a curve.
     """
 
     name: str
@@ -128,6 +131,16 @@ class Report:
     gallery: Gallery
     resamples: int
     seed: int
+    totals: Statistics = field(default_factory=dict)
+
+    def risk_coverage(self) -> list[tuple[float, float]]:
+        """Gives coverage and error rate, surest pixels first, pooled; empty where no water was judged."""
+        counts = Risk(*(self.totals[f"risk_{name}"] for name in Risk._fields)) if self.totals else None
+        if counts is None or not counts.pixels.sum():
+            return []
+        coverage, risk = (curve[0].tolist() for curve in risk_coverage(counts))
+        points = zip(coverage, risk, strict=True)
+        return [(share, error) for share, error in points if not math.isnan(error)]
 
     @property
     def overall(self) -> Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Annotated, Literal, get_args
 
@@ -176,7 +177,12 @@ class Objective(nn.Module):
         self.log_variance = nn.ParameterDict({task: nn.Parameter(torch.zeros(())) for task in tasks})
 
     def forward(
-        self, output: Output, batch: Batch, teacher_output: Output | None = None, scores: Tensor | None = None
+        self,
+        output: Output,
+        batch: Batch,
+        teacher_output: Output | None = None,
+        scores: Tensor | None = None,
+        left_out: Collection[str] = (),
     ) -> Loss:
         """Compares an output with its batch, in float32 whatever the network ran in.
 
@@ -185,9 +191,10 @@ class Objective(nn.Module):
             batch: What is true; rows without optical or labels add nothing to the terms that need them.
             teacher_output: What the frozen teacher gave on the batch's optical, for distillation.
             scores: A discriminator's scores of `output.optical`, (B, 1, h, w), for the adversarial term.
+            left_out: Configured terms that do not count at this step, such as those that wait for a warm-up.
 
         Returns:
-            The total and each configured term.
+            The total and each configured term that counts.
 
         Raises:
             ConfigError: A configured term lacks what it needs, or does not depend on anything that learns.
@@ -196,7 +203,7 @@ class Objective(nn.Module):
             comparison = Comparison(
                 output, batch, self.config, self.stage, teacher_output, scores, self.encode
             )
-            terms = {name: TERMS[name].compute(comparison) for name in self.weights}
+            terms = {name: TERMS[name].compute(comparison) for name in self.weights if name not in left_out}
             self._refuse_constants(terms)
             return Loss(self._total(terms), terms)
 

@@ -5,11 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from flora.data.augment import AugmentConfig
+from flora.errors import ConfigError
 from flora.losses.objective import ObjectiveConfig
-from flora.model import PRESETS, ModelConfig
+from flora.model.family import NETWORKS, NetworkConfig
+from flora.train.faults import FaultConfig
 
 
 class _Section(BaseModel):
@@ -66,6 +68,7 @@ class StageConfig(_Section):
         clip: Largest gradient norm.
         ema: Decay of the averaged weights that are validated and kept.
         objective: Weight of each loss term.
+        sharp_from: Share of the steps after which the adversarial and the perceptual term begin to count.
     """
 
     steps: int = Field(ge=1)
@@ -74,6 +77,7 @@ class StageConfig(_Section):
     clip: float = 1.0
     ema: float = Field(0.99, ge=0, lt=1)
     objective: ObjectiveConfig
+    sharp_from: float = Field(0.4, ge=0, le=1)
 
 
 class Experiment(_Section):
@@ -81,13 +85,17 @@ class Experiment(_Section):
 
     Attributes:
         name: Names the run's folder.
-        model: A preset's name, or every size of the network.
+        about: What it is, in a few words, for tables.
+        model: A preset's name, or every size of the network: FLoRA's, or one of those it is compared with.
+        changes: Sizes and switches that differ from the preset's, such as `film: false`.
         data: What is learnt from.
         augment: How crops are varied.
         paths: Which optical image the joint stage is shown.
         teacher: The first stage; None trains without a teacher.
         joint: The second stage.
         initial: Weights to start from, for fine-tuning; None starts at random.
+        train_predictor: Train the prior predictor; off leaves it as it was at random, for comparison.
+        faults: Faults of the published recipe, for comparison.
         seed: Of everything random.
         precision: Of Lightning: `bf16-mixed` or `32-true`.
         validate_every: Steps between validations.
@@ -95,28 +103,38 @@ class Experiment(_Section):
     """
 
     name: str
-    model: str | ModelConfig = "default"
+    about: str = ""
+    model: str | NetworkConfig = "default"
+    changes: dict[str, bool | int] = Field(default_factory=dict)
     data: DataConfig
     augment: AugmentConfig = AugmentConfig()
     paths: PathConfig = PathConfig()
     teacher: StageConfig | None
     joint: StageConfig
     initial: Path | None = None
+    train_predictor: bool = True
+    faults: FaultConfig = FaultConfig()
     seed: int = 0
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     validate_every: int = Field(200, ge=1)
     checkpoint_every: int = Field(100, ge=1)
 
-    def network(self) -> ModelConfig:
-        """The sizes of the network, with a preset's name resolved.
+    def network(self) -> NetworkConfig:
+        """The sizes of the network, with a preset's name resolved and the changes to it made.
 
         Raises:
-            ConfigError: The preset is unknown.
+            ConfigError: The preset is unknown, or a change does not fit it.
         """
-        if isinstance(self.model, ModelConfig):
-            return self.model
-        if self.model not in PRESETS:
-            from flora.errors import ConfigError
-
-            raise ConfigError(f"model '{self.model}' is no preset; use one of {', '.join(PRESETS)}.")
-        return PRESETS[self.model]
+        if isinstance(self.model, str) and self.model not in NETWORKS:
+            raise ConfigError(f"model '{self.model}' is no preset; use one of {', '.join(NETWORKS)}.")
+        sizes = NETWORKS[self.model] if isinstance(self.model, str) else self.model
+        if not self.changes:
+            return sizes
+        try:
+            return type(sizes).model_validate(sizes.model_dump() | self.changes)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(step) for step in first["loc"])
+            raise ConfigError(
+                f"changes.{key} does not fit the network '{sizes.name}': {first['msg']}; correct it there."
+            ) from error

@@ -14,10 +14,13 @@ from flora.chip import Batch
 from flora.errors import ConfigError
 from flora.losses.objective import Objective
 from flora.model import FLoRA, Output
+from flora.model.family import Network
 from flora.model.teacher import OpticalTeacher
 from flora.train.experiment import Experiment, StageConfig
+from flora.train.faults import detach_water, spoil
 from flora.train.paths import PathMixer, cloud
 from flora.train.scores import ValidationScores
+from flora.train.sharpen import Critic, teacher_features
 
 
 class Stage(L.LightningModule):
@@ -29,8 +32,9 @@ class Stage(L.LightningModule):
     def configure_optimizers(self) -> Any:
         """AdamW over what is trained; linear warm-up over 5 % of the steps, then a cosine to a hundredth."""
         config = self.stage_config
-        decayed = [p for p in self.parameters() if p.requires_grad and p.ndim > 1]
-        plain = [p for p in self.parameters() if p.requires_grad and p.ndim <= 1]
+        learns = [p for n, p in self.named_parameters() if p.requires_grad and not n.startswith("critic.")]
+        decayed = [p for p in learns if p.ndim > 1]
+        plain = [p for p in learns if p.ndim <= 1]
         groups = [
             {"params": decayed, "weight_decay": config.weight_decay},
             {"params": plain, "weight_decay": 0.0},
@@ -125,38 +129,85 @@ class JointModule(Stage):
     Each sample is shown radar alone, radar with the same day's image, or radar with an old one (see `PathMixer`).
     """
 
-    def __init__(self, model: FLoRA, experiment: Experiment) -> None:
+    def __init__(self, model: Network, experiment: Experiment) -> None:
         super().__init__()
         self.model = model
         self.stage_config = experiment.joint
-        self.objective = Objective(experiment.joint.objective, stage="joint")
-        self.distils = any(name.startswith("distill") for name in self.objective.weights)
-        if self.distils and experiment.teacher is None and experiment.initial is None:
-            raise ConfigError(
-                "joint.objective distils, but there is no teacher; add a teacher stage or set distill_* to 0."
-            )
+        self.faults, self.seed = experiment.faults, experiment.seed
+        teacher = model.teacher if isinstance(model, FLoRA) else None
+        weights = experiment.joint.objective.weights.active()
+        self.distils = any(name.startswith("distill") for name in weights)
+        self._refuse_untaught(experiment, teacher, weights)
+        encode = teacher_features(teacher) if teacher is not None and "perceptual" in weights else None
+        self.objective = Objective(experiment.joint.objective, stage="joint", encode=encode)
+        self.critic = Critic() if "adversarial" in weights else None
         self.mixer = PathMixer(experiment.paths, experiment.seed)
-        self.model.teacher.requires_grad_(False)
+        if teacher is not None:
+            teacher.requires_grad_(self.faults.open_teacher)
+        if isinstance(model, FLoRA):
+            if model.predictor is not None:
+                model.predictor.requires_grad_(experiment.train_predictor)
+            if self.faults.detached_water:
+                detach_water(model.water_decoder)
         self.train()  # Lightning keeps the modes that it finds
+
+    @staticmethod
+    def _refuse_untaught(
+        experiment: Experiment, teacher: OpticalTeacher | None, weights: dict[str, float]
+    ) -> None:
+        """Refuses terms that need a teacher which is not there, or has learnt nothing."""
+        taught = [name for name in weights if name.startswith("distill") or name == "perceptual"]
+        if taught and (teacher is None or (experiment.teacher is None and experiment.initial is None)):
+            raise ConfigError(
+                f"joint.objective has {', '.join(taught)}, which distils or compares by a teacher, but there is no "
+                "teacher; add a teacher stage or set them to 0."
+            )
 
     def train(self, mode: bool = True) -> JointModule:
         """Keeps the teacher's statistics frozen."""
         super().train(mode)
-        self.model.teacher.eval()
+        if isinstance(self.model, FLoRA) and not self.faults.open_teacher:
+            self.model.teacher.eval()
         return self
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step."""
-        optical, valid = self.mixer(batch, self.global_step, self.stage_config.steps)
+        step = self.global_step
+        batch = spoil(batch, self.faults, torch.Generator().manual_seed(self.seed * 1_000_003 + step))
+        optical, valid = self.mixer(batch, step, self.stage_config.steps)
         output = self.model(batch.sar, batch.sar_valid, optical, valid)
-        loss = self.objective(output, batch, self.taught(batch, output) if self.distils else None)
+        taught = self.taught(batch, output) if self.distils else None
+        loss = self.objective(output, batch, taught, self.judged(output, batch), self._left_out(step))
         self.log_terms(loss.total, loss.terms, len(batch))
         total: Tensor = loss.total
         return total
 
+    def _left_out(self, step: int) -> tuple[str, ...]:
+        """Names the terms that wait until colours are about right."""
+        warm = step >= self.stage_config.sharp_from * self.stage_config.steps
+        return () if warm else ("adversarial", "perceptual")
+
+    def judged(self, output: Output, batch: Batch) -> Tensor | None:
+        """Lets the discriminator learn from the step's pictures, and gives its scores of them; None while it waits."""
+        if self.critic is None or self._left_out(self.global_step):
+            return None
+        self.critic.learn(output, batch)
+        return self.critic.judge(output, batch)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Stores the state of the discriminator's optimiser, which Lightning does not know of."""
+        if self.critic is not None:
+            checkpoint["critic_optimizer"] = self.critic.optimizer.state_dict()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Restores it."""
+        if self.critic is not None:
+            self.critic.optimizer.load_state_dict(checkpoint["critic_optimizer"])
+
     @torch.no_grad()
     def taught(self, batch: Batch, output: Output) -> Output:
         """Gives what the teacher makes of the true image; its picture is not asked for: the student's stands there."""
+        assert isinstance(self.model, FLoRA)
         levels = self.model.teacher.encode(batch.optical, batch.optical_valid)
         water = self.model.teacher.water_decoder(levels)
         return Output(output.optical.detach(), output.optical_spread.detach(), water, latent=levels)

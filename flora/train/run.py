@@ -17,6 +17,7 @@ from lightning.pytorch.callbacks import (
     Timer,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
+from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 import flora
@@ -25,6 +26,7 @@ from flora.chip import Batch, Chip, collate, pad
 from flora.data.loader import MixtureConfig, training_loader, validation_chips
 from flora.errors import ConfigError, OutputError
 from flora.model import FLoRA
+from flora.model.family import Network, build
 from flora.train.experiment import Experiment, StageConfig
 from flora.train.module import JointModule, Stage, TeacherModule
 from flora.train.scores import ValidationScores
@@ -120,7 +122,7 @@ def _seconds(trainer: L.Trainer) -> float:
     return float(sum(timer.time_elapsed("train") for timer in timers))
 
 
-def choose(model: FLoRA, experiment: Experiment) -> tuple[float, float, dict[str, float]]:
+def choose(model: Network, experiment: Experiment) -> tuple[float, float, dict[str, float]]:
     """Chooses temperature and threshold on the validation chips, radar alone.
 
     Both come from calibrated radar, which is what a user's scene is, where there is any: grey values of unknown
@@ -175,9 +177,13 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     if experiment.initial is not None:
         model = checkpoint.load(experiment.initial).model
     else:
-        model = FLoRA(experiment.network())
+        model = build(experiment.network())
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if experiment.teacher is not None:
+        if not isinstance(model, FLoRA):
+            raise ConfigError(
+                f"The network '{model.config.name}' has no teacher to train; set 'teacher: null' in the experiment."
+            )
         _fit(
             TeacherModule(model.teacher, experiment),
             experiment,
@@ -209,7 +215,15 @@ def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
             raise OutputError(
                 f"'{folder}' holds a run already; resume it with --resume or choose another --out."
             )
-        if yaml.safe_load(record.read_text()) != resolved:
+        if _resolved(yaml.safe_load(record.read_text())) != resolved:
             raise ConfigError(f"'{folder}' was started with other settings; resume with those in '{record}'.")
     folder.mkdir(parents=True, exist_ok=True)
     record.write_text(yaml.safe_dump(resolved, sort_keys=False))
+
+
+def _resolved(recorded: Any) -> Any:
+    """Gives recorded settings with the defaults of settings that came after them; as they are where they do not fit."""
+    try:
+        return Experiment.model_validate(recorded).model_dump(mode="json")
+    except ValidationError:
+        return recorded

@@ -1,0 +1,150 @@
+"""Trains what is compared, alike and resumably, and scores each run as it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from flora import checkpoint
+from flora.baselines.comparison import Record
+from flora.baselines.quality import Protocol
+from flora.baselines.rivals import RIVALS, score_rivals
+from flora.baselines.testbed import PublicSources
+from flora.errors import ConfigError
+from flora.train.experiment import Experiment
+from flora.train.run import run
+
+VARIANTS: Final = "quality.json"
+FLORA: Final = "flora"
+# What is trained without --full, the most telling first.
+MAIN: Final = (
+    FLORA,
+    "unet",
+    "published",
+    "pix2pix",
+    "predictor_untrained",
+    "predictor_removed",
+    "distillation_off",
+    "unet_stacked",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """What every variant is given.
+
+    Attributes:
+        steps: Of the joint stage, or of the only one.
+        seeds: Runs of each variant.
+        preset: Size of the network.
+        crop: Side of a training crop, px.
+        batch: Crops a step.
+    """
+
+    steps: int
+    seeds: int
+    preset: str
+    crop: int
+    batch: int
+
+    @property
+    def teacher_steps(self) -> int:
+        """Steps of the teacher stage, where a variant has one."""
+        return max(1, self.steps // 5)
+
+
+def compare_variants(
+    names: Sequence[str] | None,
+    full: bool,
+    budget: Budget,
+    packed: Path,
+    configs: Path,
+    load: Callable[[Path], Experiment],
+    runs: Path,
+    sources: PublicSources,
+    out: Path,
+    protocol: Protocol,
+    argv: Sequence[str],
+    say: Callable[[str], None],
+) -> None:
+    """Trains and scores variants, all with one seed before any with the next.
+
+    Args:
+        names: Variants; None for the main ones.
+        full: Every variant under `configs`.
+        budget: What each is given.
+        packed: Packs that all train on.
+        configs: Folder of `small.yaml`, `baselines/` and `ablations/`.
+        load: Reads one experiment.
+        runs: Folder of runs; a finished one is not trained again, a stopped one goes on.
+        sources: What to score on.
+        out: Folder of results.
+        protocol: How.
+        argv: The command, for the record.
+        say: Told what is being done.
+
+    Raises:
+        ConfigError: A variant is unknown.
+    """
+    files = variant_files(configs)
+    chosen = list(names or (files if full else MAIN))
+    unknown = [name for name in chosen if name not in files]
+    if unknown:
+        raise ConfigError(
+            f"Found no variant '{unknown[0]}' under '{configs}'; use some of {', '.join(files)}."
+        )
+    score_rivals(sources, out / RIVALS, protocol, argv, say)
+    for seed in range(budget.seeds):
+        for name in chosen:
+            experiment = budgeted(load(files[name]), name, seed, budget, packed)
+            folder = runs / experiment.name
+            weights = folder / "flora.safetensors"
+            if not weights.is_file():
+                say(f"Training {name}, seed {seed}, {budget.steps} steps")
+                run(experiment, runs, resume=folder.exists(), progress=False)
+            record = Record(out / VARIANTS, protocol, argv)
+            record.content["budget"] = asdict(budget) | {"teacher_steps": budget.teacher_steps}
+            title = experiment.about or name
+            record.score(f"{name}-{seed}", checkpoint.load(weights), sources, say, variant=name, title=title)
+
+
+def variant_files(configs: Path) -> dict[str, Path]:
+    """Gives every variant's file by its name: `small.yaml` is `flora`.
+
+    Raises:
+        ConfigError: The folder does not hold `small.yaml`.
+    """
+    small = configs / "small.yaml"
+    if not small.is_file():
+        raise ConfigError(f"'{configs}' holds no small.yaml; give the folder of experiments with --configs.")
+    folders = (configs / "baselines", configs / "ablations")
+    return {FLORA: small} | {path.stem: path for folder in folders for path in sorted(folder.glob("*.yaml"))}
+
+
+def budgeted(experiment: Experiment, name: str, seed: int, budget: Budget, packed: Path) -> Experiment:
+    """Gives an experiment the budget of the comparison; what makes the variant stays.
+
+    Args:
+        experiment: The variant's file.
+        name: Of the variant.
+        seed: Of the run.
+        budget: What every variant is given.
+        packed: Packs.
+
+    Returns:
+        The experiment to run, called `NAME-SEED`.
+    """
+    tree = experiment.model_dump()
+    if isinstance(experiment.model, str):
+        family, dash, _ = experiment.model.rpartition("-")
+        tree["model"] = f"{family}{dash}{budget.preset}"
+    # Crops that are cut apart come out at half the side.
+    side = 2 * budget.crop if experiment.faults.independent_crops else budget.crop
+    tree["data"] |= {"packed": packed, "size": side, "batch_size": budget.batch}
+    tree["joint"]["steps"] = budget.steps
+    if tree["teacher"] is not None:
+        tree["teacher"]["steps"] = budget.teacher_steps
+    tree |= {"name": f"{name}-{seed}", "seed": seed, "validate_every": budget.steps + 1}
+    return Experiment.model_validate(tree)

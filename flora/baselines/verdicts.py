@@ -1,0 +1,140 @@
+"""Holds the shipped weights against what they are meant to reach, claim by claim, losses named with wins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+from flora.baselines.quality import Scores
+
+WATER_SOURCES: Final = ("sen1floods11", "guaiba", "etci_nebraska", "ombria_france", "ombria_timor")
+DRY_SOURCES: Final = ("desert", "etci_dry")
+PICTURE_SOURCES: Final = ("sen1floods11", "guaiba", "sen12ms_cr")
+PSNR: Final = "psnr[DN/3000]"
+
+Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
+
+
+def verdicts(rivals: Scores, weights: Scores) -> str:
+    """Gives a table of claims about the weights called `default`; empty where these were not scored.
+
+    Args:
+        rivals: What `score_rivals` gave.
+        weights: The results file of weights.
+
+    Returns:
+        Markdown.
+    """
+    shipped = weights.get("entries", {}).get("default")
+    if not shipped:
+        return ""
+    claims = [*_water(rivals, shipped), *_pictures(rivals, shipped), *_cues(rivals, shipped)]
+    lines = ["| claim | wanted | found | holds |", "| --- | --- | --- | --- |"]
+    lines += [
+        f"| {what} | {wanted} | {found} | {'yes' if holds else '**no**'} |"
+        for what, wanted, found, holds in claims
+    ]
+    return "## What the shipped weights reach, and what not\n\n" + "\n".join(lines)
+
+
+def _figure(entry: Scores, source: str, name: str) -> float | None:
+    value = entry.get("sources", {}).get(source, {}).get("figures", {}).get(name)
+    return None if value is None else float(value)
+
+
+def _best(rivals: Scores, source: str, name: str, entries: tuple[str, ...]) -> float | None:
+    found = [_figure(rivals.get("entries", {}).get(entry, {}), source, name) for entry in entries]
+    return max((value for value in found if value is not None), default=None)
+
+
+def _water(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
+    for source in WATER_SOURCES:
+        for name, least in (("iou_micro", 0.05), ("iou_macro", 0.0)):
+            ours = _figure(shipped, source, name)
+            rival = _best(rivals, source, name, ("threshold", "threshold_own"))
+            if ours is not None and rival is not None:
+                what = f"{source}: {name.replace('iou_', 'IoU ')} above the best tuned threshold"
+                yield what, f"≥ {rival + least:.3f}", f"{ours:.3f}", ours >= rival + least
+    for source in DRY_SOURCES:
+        wet = _figure(shipped, source, "false_water")
+        if wet is not None:
+            yield f"{source}: false water on dry ground", "< 1 %", f"{100 * wet:.2f} %", wet < 0.01
+    for source in WATER_SOURCES:
+        error = _figure(shipped, source, "ece")
+        if error is not None:
+            yield f"{source}: ECE", "≤ 0.05", f"{error:.3f}", error <= 0.05
+
+
+def _pictures(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
+    for source in PICTURE_SOURCES:
+        ours = _figure(shipped, source, PSNR)
+        rival = _best(rivals, source, PSNR, ("mean_colour",))
+        if ours is not None and rival is not None:
+            what = f"{source}: PSNR above the training's mean colour"
+            yield what, f"≥ {rival + 2:.2f} dB", f"{ours:.2f} dB", ours >= rival + 2
+    ours, floor = (_figure(shipped, "guaiba", name) for name in (PSNR, "psnr_floor[DN/3000]"))
+    if ours is not None and floor is not None:
+        yield (
+            "guaiba: PSNR above each chip's own mean colour",
+            f"≥ {floor + 2:.2f} dB",
+            f"{ours:.2f} dB",
+            ours >= floor + 2,
+        )
+    distance = _figure(shipped, "guaiba", "lpips_alex[DN/3000]")
+    if distance is not None:
+        yield "guaiba: LPIPS-Alex", "≤ 0.45", f"{distance:.3f}", distance <= 0.45
+
+
+def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
+    cues = shipped.get("cues") or {}
+    copied = rivals.get("persistence", {}).get("persistence")
+    if not cues or not copied:
+        return
+
+    def psnr(scores: Scores, part: str) -> float:
+        return float(scores["pooled"].get(f"{part}[DN/3000]", {}).get("psnr", float("nan")))
+
+    def figure(name: str) -> Callable[[str], float]:
+        return lambda cue: float(cues[cue]["figures"].get(name, float("nan")))
+
+    for part, words, least in (("all", "overall", 3.0), ("flooded", "newly flooded", 5.0)):
+        wanted, found = psnr(copied, part) + least, psnr(cues["before"], part)
+        yield (
+            f"image before: PSNR above persistence, {words}",
+            f"≥ {wanted:.2f} dB",
+            f"{found:.2f} dB",
+            found >= wanted,
+        )
+    lpips, water = figure("lpips_alex[DN/3000]"), figure("iou_micro")
+    yield (
+        "image before: LPIPS below radar alone",
+        f"< {lpips('none'):.3f}",
+        f"{lpips('before'):.3f}",
+        lpips("before") < lpips("none"),
+    )
+    yield (
+        "image before: water no worse",
+        f"≥ {water('none'):.3f}",
+        f"{water('before'):.3f}",
+        water("before") >= water("none"),
+    )
+    better = psnr(cues["half_cloud"], "all") > psnr(cues["none"], "all") and water("half_cloud") > water(
+        "none"
+    )
+    yield (
+        "same day's image half under cloud: both tasks better than radar alone",
+        f"> {psnr(cues['none'], 'all'):.2f} dB, > {water('none'):.3f}",
+        f"{psnr(cues['half_cloud'], 'all'):.2f} dB, {water('half_cloud'):.3f}",
+        better,
+    )
+    for cue, words in (
+        ("wrong_place", "image of another place"),
+        ("unmasked_cloud", "cloud that no mask knows of"),
+    ):
+        found = water(cue)
+        yield (
+            f"{words}: water IoU",
+            f"≥ {water('none') - 0.01:.3f}",
+            f"{found:.3f}",
+            found >= water("none") - 0.01,
+        )
