@@ -68,8 +68,9 @@ def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec) -> Any:
             tiled=True,
             blockxsize=BLOCK,
             blockysize=BLOCK,
-            compress="DEFLATE",
-            zlevel=1,
+            # Read once more and thrown away: ZSTD packs it four times as fast as DEFLATE.
+            compress="ZSTD",
+            zstd_level=1,
             sparse_ok=True,
             bigtiff="IF_SAFER",
             **options,
@@ -105,6 +106,8 @@ def copy_as_cog(source: Path, target: Path, spec: CogSpec) -> None:
             blocksize=BLOCK,
             # Every reader of GeoTIFF knows DEFLATE; ZSTD would be smaller by a few per cent and strange to many.
             compress="DEFLATE",
+            # Speckle does not pack: higher levels take half as long again and save nothing after the predictor.
+            level=1,
             predictor="YES",
             overview_resampling=spec.overviews.upper(),
             num_threads="ALL_CPUS",

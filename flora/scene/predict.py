@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from flora.bands import OPTICAL_BANDS, RGB_BANDS, SAR_BANDS
 from flora.errors import InputError
+from flora.scene.backend import choose_backend
 from flora.scene.network import PLANES, TileNetwork
 from flora.scene.precision import choose_device, choose_precision
 from flora.scene.tiling import Tile, Tiling, round_up
@@ -37,6 +38,7 @@ def predict(
     device: str = "auto",
     precision: str = "auto",
     tta: bool = False,
+    backend: str = "auto",
 ) -> xr.Dataset:
     """Predicts water and the optical picture of a scene, lazily.
 
@@ -53,16 +55,17 @@ def predict(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `fp32`, `bf16`, or `auto`: bf16 where it is measured to be faster.
         tta: Average over four flips, at four times the cost.
+        backend: `torch`, `onnx`, `openvino`, or `auto`: the one that was measured to be fastest.
 
     Returns:
         `water_probability` (y, x), `optical` (band, y, x) in reflectance and `optical_spread` (band, y, x), the Laplace
         scale of the reflectance; float32, NaN where the scene has no valid band. Attributes tell `threshold`,
         `temperature`, `provenance`, `weights`, `weights_sha256`, `inputs`, `tile`, `margin`, `precision`, `device`,
-        `tta` and `optical_prior`.
+        `tta`, `backend` and `optical_prior`.
 
     Raises:
         InputError: The scene lacks VV or VH, or the optical image lies on another grid.
-        ConfigError: Tile, device or precision cannot be.
+        ConfigError: Tile, device, precision or backend cannot be.
         CheckpointError: The weights cannot be loaded.
     """
     rows, cols = _check(scene, optical)
@@ -70,7 +73,8 @@ def predict(
     model = loaded.model
     tiling = Tiling(scene.sizes[rows], scene.sizes[cols], tile, model.grid, model.margin)
     settled = choose_precision(precision, choose_device(device))
-    job = _TileJob(scene, optical, tiling, TileNetwork(loaded, device, settled, tta))
+    runs_on = choose_backend(backend, choose_device(device), settled)
+    job = _TileJob(scene, optical, tiling, TileNetwork(loaded, device, settled, tta, runs_on))
     packed = _packed(job)
     attrs = {
         "threshold": loaded.threshold,
@@ -84,6 +88,7 @@ def predict(
         "precision": settled,
         "device": choose_device(device),
         "tta": tta,
+        "backend": runs_on,
         "optical_prior": optical is not None,
     }
     return _dataset(packed, scene, attrs)
