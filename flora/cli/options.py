@@ -23,6 +23,9 @@ Weights = Annotated[Path | None, option("Weights file; left out, those shipped."
 Tile = Annotated[int, option("Side of a tile, px; changes memory, not the result.", COMPUTING)]
 Precision = Annotated[str, option("auto, fp32 or bf16.", COMPUTING, metavar="FORMAT")]
 Device = Annotated[str, option("auto, cpu, cuda or cuda:N.", COMPUTING, metavar="NAME")]
+Backend = Annotated[
+    str, option("What runs the network: auto, torch, onnx or openvino.", COMPUTING, metavar="NAME")
+]
 Tta = Annotated[bool, option("Average over four flips, at four times the cost.", COMPUTING, "--tta")]
 Cluster = Annotated[str | None, option("Address of a dask scheduler whose workers compute.", COMPUTING)]
 

@@ -38,6 +38,7 @@ def run_predict(
     optical: str | Path | None = None,
     optical_mask: str | Path | None = None,
     tta: bool = False,
+    backend: str = "auto",
     float_probability: bool = False,
     uncertainty: bool = False,
     resume: bool = False,
@@ -62,6 +63,7 @@ def run_predict(
         optical: An optical image of the same days or from before the event, for one scene; None for radar alone.
         optical_mask: A raster on the optical image's grid, not 0 where it must not be used (cloud, shadow).
         tta: Average over four flips, at four times the cost.
+        backend: `auto`, `torch`, `onnx` or `openvino`.
         float_probability: Store the probability as float32.
         uncertainty: Also write `optical_uncertainty.tif`.
         resume: Keep finished tiles of a run that fails, and go on from those of an earlier one.
@@ -89,7 +91,16 @@ def run_predict(
     checkpoint = load(weights)
     picture = _optical(optical, optical_mask, scenes[0]) if optical is not None else None
     predictions = [
-        predict(s, checkpoint, optical=picture, tile=tile, device=device, precision=precision, tta=tta)
+        predict(
+            s,
+            checkpoint,
+            optical=picture,
+            tile=tile,
+            device=device,
+            precision=precision,
+            tta=tta,
+            backend=backend,
+        )
         for s in scenes
     ]
     sizes = [p["water_probability"].data.npartitions for p in predictions]
