@@ -38,6 +38,7 @@ def geodesic_area(geobox: GeoBox, row: int, col: int) -> float:
         ("EPSG:4326", Affine(0.01, 0, 179.695, 0, -0.01, 10.0)),
         ("EPSG:3832", Affine(1000, 0, 3_309_500, 0, -1000, -1_900_000)),
         ("EPSG:3413", Affine(40, 0, -300_000, 0, -40, -1_000_000)),
+        ("EPSG:3995", Affine(40, 0, -1_240, 0, -40, 1_600)),
     ],
     ids=[
         "degrees",
@@ -49,6 +50,7 @@ def geodesic_area(geobox: GeoBox, row: int, col: int) -> float:
         "antimeridian",
         "antimeridian in metres",
         "polar",
+        "beside the pole",
     ],
 )
 def test_a_cell_has_its_geodesic_area(crs: str, transform: Affine) -> None:

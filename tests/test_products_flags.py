@@ -206,7 +206,7 @@ def test_rules_on_real_context(real_data: Path) -> None:
     """Flags of chips that carry elevation, land cover and water occurrence; the label stands for observed water."""
     from flora.data.dfc2024 import DFC2024
 
-    chips = DFC2024(real_data / "dfc2024")
+    chips = DFC2024(real_data / "dfc2024", "all")
     for index, record in enumerate(chips.records):
         chip, context = chips[index], chips.context(index)
         assert chip.water is not None
@@ -231,3 +231,47 @@ def test_rules_on_real_context(real_data: Path) -> None:
         assert share["low_sensitivity"] == pytest.approx(np.isin(cover, (10, 50, 95)).mean(), abs=0.02)
         assert share["steep_slope"] < 0.9
         assert share["small_patch"] < 0.1
+
+
+def test_a_flood_map_of_a_real_chip_with_all_its_context(real_data: Path) -> None:
+    """From files of elevation, land cover and water occurrence on other grids to layers, with the shipped weights."""
+    import xarray as xr
+    from odc.geo.xr import wrap_xr, xr_coords
+
+    from flora.data.dfc2024 import DFC2024
+    from flora.products.flood import map_flood
+
+    chips = DFC2024(real_data / "dfc2024", "all")
+    index = next(place for place, record in enumerate(chips.records) if record.chip == "dfc2024_1")
+    chip, context = chips[index], chips.context(index)
+    window = np.s_[128:384, 128:384]
+    # The place is not stated: any does, as long as a pixel is 10 m.
+    geobox = GeoBox((256, 256), Affine(10, 0, 500_000, 0, -10, 5_000_000), "EPSG:32633")
+    radar = np.where(chip.sar_valid, chip.sar, np.float32(np.nan))[:, *window]
+    bands = {name: (geobox.dimensions, band) for name, band in zip(("VV", "VH"), radar, strict=True)}
+    around = GeoBox((512, 512), geobox.transform @ Affine.translation(-128, -128), geobox.crs)
+    elevation = context["dem_copernicus"].astype(np.float32)
+    elevation[elevation <= -9999] = np.nan
+    cover, occurrence = (context[name].astype(np.uint8) for name in ("worldcover", "water_occurrence"))
+    flood = map_flood(
+        xr.Dataset(bands, coords=xr_coords(geobox)),
+        reference_water=wrap_xr(occurrence, around),
+        dem=wrap_xr(elevation, around),
+        land_cover=wrap_xr(cover, around),
+        tile=256,
+        device="cpu",
+        precision="fp32",
+    ).compute(scheduler="synchronous")
+    assert flood.attrs["reference"] == "occurrence of at least 50 %"
+    often = occurrence[window] >= 50
+    reference = flood["reference_water"].values
+    np.testing.assert_array_equal(reference == 1, often & (occurrence[window] != 255))
+    water, new = flood["observed_water"].values == 1, flood["observed_flood"].values == 1
+    np.testing.assert_array_equal(new, water & (reference == 0))
+    flags = flood["exclusion"].values
+    known = flags != 1
+    hidden = np.isin(cover[window], (10, 50, 95))
+    np.testing.assert_array_equal((flags & 4 > 0)[known], hidden[known])
+    steep = slope(elevation[127:385, 127:385], ground_steps(geobox, slice(0, 256)))
+    np.testing.assert_array_equal((flags & 2 > 0)[known], (steep >= 15)[known])
+    assert 0 < hidden.mean() < 1, "or this shows nothing about land cover"

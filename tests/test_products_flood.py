@@ -12,11 +12,13 @@ import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
+from rio_cogeo.cogeo import cog_validate
 from standin import StandInCheckpoint, make_scene
 
 import flora
 from flora.errors import ConfigError, InputError
 from flora.products.flood import map_flood
+from flora.products.report import write_report
 
 UTM = GeoBox((150, 170), Affine(10, 0, 478_000, 0, -10, 6_700_000), "EPSG:32721")
 
@@ -162,6 +164,8 @@ def test_files_say_what_they_hold(files: dict[str, Path], tmp_path: Path) -> Non
     }
     read = {}
     for path in folder.glob("*.tif"):
+        valid, faults, warnings = cog_validate(path, strict=True, quiet=True)
+        assert valid, (path.name, faults, warnings)
         with rasterio.open(path) as file:
             assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
             assert file.descriptions[0]
@@ -191,6 +195,14 @@ def test_files_say_what_they_hold(files: dict[str, Path], tmp_path: Path) -> Non
     assert stored["flood_pixels"] == flood
     assert stored["files"]["observed_flood"] == "observed_flood.tif"
     assert (folder / "quicklook.png").stat().st_size > 1000
+    assert stored["before_sources"] == [str(files["before"])]
+    page = write_report(folder).read_text()
+    assert [
+        title for title in ("Radar before", "Radar", "Optical, reconstructed") if f"<h3>{title}" not in page
+    ] == []
+    assert "receded water" in page
+    files["before"].unlink()
+    assert "Radar before" not in write_report(folder, overwrite=True).read_text()
 
 
 def test_flood_needs_to_know_what_is_no_flood(files: dict[str, Path], tmp_path: Path) -> None:

@@ -126,11 +126,11 @@ def test_a_style_lies_beside_each_layer(tmp_path: Path) -> None:
     write_vectors(folder)
     styles = {path.stem: Xml.parse(path).getroot() for path in write_styles(folder)}
     rasters = {"water", "observed_flood", "water_probability", "optical"}
-    assert set(styles) == rasters | {"flood_polygons", "water_polygons"}
+    assert set(styles) == rasters | {"flood_polygons", "water_polygons", "flora"}
     entries = styles["observed_flood"].findall("pipe/rasterrenderer/colorPalette/paletteEntry")
     assert [(entry.get("value"), entry.get("alpha")) for entry in entries] == [("0", "0"), ("1", "255")]
     ramp = styles["water_probability"].findall(".//colorrampshader/item")
-    assert [float(item.get("value") or -1) for item in ramp] == pytest.approx([0, 1 / 3, 2 / 3, 1], abs=1e-5)
+    assert [float(item.get("value") or -1) for item in ramp] == pytest.approx([0, 0.25, 0.5, 0.75, 1])
     assert styles["water_polygons"].find("renderer-v2/symbols/symbol") is not None
 
 

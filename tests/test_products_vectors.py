@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sqlite3
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import shapely
 from affine import Affine
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from jsonschema import Draft7Validator
 from odc.geo.geobox import GeoBox
 from product_files import blobs, grid, write_product
 from rasterio.features import rasterize
@@ -22,6 +25,7 @@ from flora.errors import InputError, OutputError
 from flora.products.area import row_areas
 from flora.products.components import components
 from flora.products.smooth import smooth
+from flora.products.stacschema import FOLDER
 from flora.products.vectors import write_vectors
 
 NORTH = Affine(1e-4, 0, 18.0, 0, -1e-4, 60.0)
@@ -167,7 +171,9 @@ def test_geojson_follows_its_standard(tmp_path: Path) -> None:
     write_vectors(folder)
     told = json.loads((folder / "water_polygons.geojson").read_text())
     assert set(told) == {"type", "features"}, "no CRS member: RFC 7946 knows WGS 84 only"
+    official = json.loads((FOLDER / "geojson-feature.json").read_text())
     for feature in told["features"]:
+        assert list(Draft7Validator(official).iter_errors(feature)) == []
         polygon = shape(feature["geometry"])
         assert polygon.is_valid
         assert polygon.exterior.is_ccw
@@ -213,6 +219,25 @@ def test_beside_a_pole_it_works_and_around_it_is_a_sentence(tmp_path: Path) -> N
         write_vectors(folder)
     assert not list(folder.glob("*polygons*")), "nothing half-written"
     assert not list(folder.glob(".partial*"))
+
+
+def test_a_geopackage_is_of_a_version_that_all_know_and_brings_its_colours(tmp_path: Path) -> None:
+    """QGIS looks for the style of a layer in `layer_styles`; GDAL before 3.7 warns of version 1.4."""
+    water = blobs((40, 40))
+    folder = write_product(tmp_path / "toy", water, grid(water.shape), flood=water)
+    write_vectors(folder)
+    with closing(sqlite3.connect(folder / "polygons.gpkg")) as package:
+        assert package.execute("PRAGMA user_version").fetchone() == (10200,)
+        assert package.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        styles = package.execute(
+            "SELECT f_table_name, f_geometry_column, useAsDefault, styleQML FROM layer_styles ORDER BY 1"
+        ).fetchall()
+        assert [style[:3] for style in styles] == [("flood", "geom", 1), ("water", "geom", 1)]
+        assert all("<renderer-v2" in style[3] for style in styles)
+        geometry = dict(
+            package.execute("SELECT table_name, column_name FROM gpkg_geometry_columns").fetchall()
+        )
+    assert geometry == {"flood": "geom", "water": "geom"}
 
 
 @pytest.mark.parametrize("value", [0, 1, 255])

@@ -13,6 +13,7 @@ from product_files import grid, write_product
 from pyproj import Transformer
 
 from flora.errors import InputError, OutputError
+from flora.products.report import write_report
 from flora.products.zones import write_zones
 from flora.raster import CogSpec, write_cog
 
@@ -90,6 +91,39 @@ def test_people_are_spread_over_their_cells(tmp_path: Path) -> None:
     assert told.people == pytest.approx(400, rel=1e-4)
     assert told.people_in_water == pytest.approx(300, rel=1e-4)
     assert told.people_in_flood == pytest.approx(300 * 20 / 25, rel=1e-4)
+
+
+def test_land_cover_in_the_water_by_hand(tmp_path: Path) -> None:
+    """Cropland left of column 25, built up right of it, a strange code in the last ten rows, unknown in a corner."""
+    folder = toy(tmp_path / "toy")
+    codes = np.full((60, 50), 40, np.uint8)
+    codes[:, 25:], codes[50:], codes[50:, :5] = 50, 7, 0
+    write_cog(tmp_path / "cover.tif", codes, grid(codes.shape), CogSpec("uint8", ("cover",)))
+    boxes = {"north": (0, 0, 25, 50)}
+    overall, north = write_zones(
+        folder, zone_file(tmp_path / "z.geojson", boxes), land_cover=tmp_path / "cover.tif", block=16
+    )
+    assert overall.land_cover is not None
+    assert north.land_cover is not None
+    expected = {
+        "cropland": {"scene_km2": 50 * 25, "water_km2": 30 * 25, "flood_km2": 30 * 20},
+        "built_up": {"scene_km2": 50 * 25, "water_km2": 30 * 24, "flood_km2": 0},
+        "class_7": {"scene_km2": 10 * 45, "water_km2": 0, "flood_km2": 0},
+        "unknown": {"scene_km2": 10 * 5, "water_km2": 0, "flood_km2": 0},
+    }
+    assert set(overall.land_cover) == set(expected)
+    for kind, figures in expected.items():
+        for name, pixels in figures.items():
+            assert overall.land_cover[kind][name] == pytest.approx(pixels * CELL, rel=2e-3), (kind, name)
+    assert north.land_cover["cropland"]["flood_km2"] == pytest.approx(25 * 20 * CELL, rel=2e-3)
+    assert set(north.land_cover) <= {"cropland", "built_up"}
+    rows = list(csv.DictReader((folder / "zones.csv").open(encoding="utf-8")))
+    told = json.loads((folder / "zones.json").read_text())
+    columns = [name for name in rows[0] if name.endswith("_flood_km2")]
+    assert columns == [f"{kind}_flood_km2" for kind in ("cropland", "built_up", "class_7", "unknown")]
+    assert float(rows[0]["cropland_flood_km2"]) == told[0]["land_cover"]["cropland"]["flood_km2"]
+    assert float(rows[1]["class_7_scene_km2"]) == 0
+    assert "Land cover in flood" in write_report(folder).read_text()
 
 
 def test_exclusion_and_reference_water_are_taken_into_account(tmp_path: Path) -> None:

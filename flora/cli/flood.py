@@ -9,12 +9,23 @@ import typer
 
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, progress, say
-from flora.cli.predict import COMPUTING, READING, WRITING
+from flora.cli.options import Device, Json, NoCrs, Overwrite, Precision, Scale, Tile, Tta, Weights, option
 
 if TYPE_CHECKING:
-    from flora.products.floodfiles import FloodSummary
+    from flora.products.floodsummary import FloodSummary
 
 KNOWN = "What is known of the place"
+Before = Annotated[
+    list[Path] | None,
+    option("A scene from before the flood, on any grid; give it twice for VV and VH files.", KNOWN),
+]
+ReferenceWater = Annotated[
+    Path | None, option("Water without a flood: a mask of 0 and 1, or JRC occurrence in %.", KNOWN)
+]
+ReferenceThreshold = Annotated[float, option("Occurrence from which water counts as reference, %.", KNOWN)]
+Dem = Annotated[Path | None, option("Elevation in m; steep slopes are excluded.", KNOWN)]
+LandCover = Annotated[Path | None, option("ESA WorldCover; towns and dense vegetation are excluded.", KNOWN)]
+Archive = Annotated[Path | None, option("Optical image of these days or from before the event.", KNOWN)]
 
 
 @app.command()
@@ -26,68 +37,21 @@ def flood(
         ),
     ],
     out: Annotated[Path, typer.Option(help="Folder of results; the map gets a folder of the scene's name.")],
-    before: Annotated[
-        list[Path] | None,
-        typer.Option(
-            help="A scene from before the flood, on any grid; give it twice for VV and VH files.",
-            rich_help_panel=KNOWN,
-        ),
-    ] = None,
-    reference_water: Annotated[
-        Path | None,
-        typer.Option(
-            help="Water without a flood: a mask of 0 and 1, or JRC occurrence in %.", rich_help_panel=KNOWN
-        ),
-    ] = None,
-    reference_threshold: Annotated[
-        float,
-        typer.Option(help="Occurrence from which water counts as reference, %.", rich_help_panel=KNOWN),
-    ] = 50.0,
-    dem: Annotated[
-        Path | None,
-        typer.Option(help="Elevation in m; steep slopes are excluded.", rich_help_panel=KNOWN),
-    ] = None,
-    land_cover: Annotated[
-        Path | None,
-        typer.Option(help="ESA WorldCover; towns and dense vegetation are excluded.", rich_help_panel=KNOWN),
-    ] = None,
-    optical: Annotated[
-        Path | None,
-        typer.Option(help="Optical image of these days or from before the event.", rich_help_panel=KNOWN),
-    ] = None,
-    weights: Annotated[
-        Path | None, typer.Option(help="Weights file; left out, those shipped.", rich_help_panel=COMPUTING)
-    ] = None,
-    tile: Annotated[
-        int,
-        typer.Option(help="Side of a tile, px; changes memory, not the result.", rich_help_panel=COMPUTING),
-    ] = 2048,
-    precision: Annotated[
-        str, typer.Option(help="auto, fp32 or bf16.", metavar="FORMAT", rich_help_panel=COMPUTING)
-    ] = "auto",
-    device: Annotated[
-        str, typer.Option(help="auto, cpu, cuda or cuda:N.", metavar="NAME", rich_help_panel=COMPUTING)
-    ] = "auto",
-    tta: Annotated[
-        bool,
-        typer.Option(
-            "--tta", help="Average over four flips, at four times the cost.", rich_help_panel=COMPUTING
-        ),
-    ] = False,
-    scale: Annotated[
-        str,
-        typer.Option(help="auto, db, power or amplitude, such as 'power x 10000'.", rich_help_panel=READING),
-    ] = "auto",
-    no_crs: Annotated[
-        bool,
-        typer.Option("--no-crs", help="Take scenes without CRS; results are in px.", rich_help_panel=READING),
-    ] = False,
-    overwrite: Annotated[
-        bool, typer.Option("--overwrite", help="Replace earlier results.", rich_help_panel=WRITING)
-    ] = False,
-    json_: Annotated[
-        bool, typer.Option("--json", help="Print the result as JSON.", rich_help_panel=WRITING)
-    ] = False,
+    before: Before = None,
+    reference_water: ReferenceWater = None,
+    reference_threshold: ReferenceThreshold = 50.0,
+    dem: Dem = None,
+    land_cover: LandCover = None,
+    optical: Archive = None,
+    weights: Weights = None,
+    tile: Tile = 2048,
+    precision: Precision = "auto",
+    device: Device = "auto",
+    tta: Tta = False,
+    scale: Scale = "auto",
+    no_crs: NoCrs = False,
+    overwrite: Overwrite = False,
+    json_: Json = False,
 ) -> None:
     """Map a flood apart from rivers and lakes, with where and how far to trust the map."""
     from flora.products.floodfiles import run_flood

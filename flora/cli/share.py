@@ -10,12 +10,11 @@ import typer
 
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, print_table
+from flora.cli.options import Json, Overwrite
 
 Folder = Annotated[
     Path, typer.Argument(help="Folder of a result, with its summary.json.", show_default=False)
 ]
-Overwrite = Annotated[bool, typer.Option("--overwrite", help="Replace what an earlier call wrote.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @app.command()
@@ -48,14 +47,22 @@ def zones(
     ] = None,
     name_field: Annotated[str | None, typer.Option(help="Field of --zones with the names.")] = None,
     population: Annotated[Path | None, typer.Option(help="Raster of people a cell.")] = None,
+    land_cover: Annotated[
+        Path | None, typer.Option(help="Raster of ESA WorldCover: what stands in the water.")
+    ] = None,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
-    """Count flood, water and people, overall and by zones: CSV and JSON."""
+    """Count flood, water, people and land cover, overall and by zones: CSV and JSON."""
     from flora.products.zones import write_zones
 
     figures = write_zones(
-        folder, zones_file, name_field=name_field, population=population, overwrite=overwrite
+        folder,
+        zones_file,
+        name_field=name_field,
+        population=population,
+        land_cover=land_cover,
+        overwrite=overwrite,
     )
     if json_:
         print_json([asdict(told) for told in figures])
@@ -81,7 +88,7 @@ def zones(
 
 @app.command()
 def styles(folder: Folder, overwrite: Overwrite = False, json_: Json = False) -> None:
-    """Write a QGIS style beside each layer."""
+    """Write a QGIS style beside each layer, and a project that opens all of them."""
     from flora.products.qgis import write_styles
 
     written = write_styles(folder, overwrite=overwrite)
@@ -109,13 +116,16 @@ def catalog(
         Path, typer.Argument(help="Folder of results, as --out of predict.", show_default=False)
     ],
     title: Annotated[str, typer.Option(help="Of the catalogue.")] = "Flood maps by FLoRA",
+    check: Annotated[
+        bool, typer.Option("--check", help="Judge by the official schemas of STAC first.")
+    ] = False,
     overwrite: Overwrite = False,
     json_: Json = False,
 ) -> None:
     """Make a folder of results a static STAC catalogue."""
     from flora.products.stac import write_catalog
 
-    written = write_catalog(folder, title=title, overwrite=overwrite)
+    written = write_catalog(folder, title=title, check=check, overwrite=overwrite)
     if json_:
         print_json({"catalog": written})
     else:

@@ -12,23 +12,13 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from flora.errors import ConfigError, InputError
-from flora.products.flags import ADVISORY, EXCLUSION
-from flora.products.layers import NO_DATA
+from flora.products.flooddata import flood_dataset
+from flora.products.floodreference import find_reference
 from flora.products.tileflags import TileFlags, flag_layers
-from flora.products.water import (
-    LARGEST_OCCURRENCE,
-    OCCURRENCE,
-    change,
-    likelihood,
-    observed_flood,
-    observed_water,
-    reference_water,
-)
+from flora.products.water import OCCURRENCE, change, likelihood, observed_flood, observed_water
 from flora.raster import open_optical, open_sar
 from flora.raster.align import align_scene
-from flora.raster.context import Context, FileBand, grid_of, open_context
-from flora.raster.polarisation import Layer
-from flora.raster.sampled import sample_of
+from flora.raster.context import Context, grid_of, open_context
 from flora.scene import DEFAULT_TILE, predict
 
 if TYPE_CHECKING:
@@ -36,10 +26,6 @@ if TYPE_CHECKING:
 
 Scene = xr.Dataset | str | Path | Sequence[str | Path]
 Raster = xr.DataArray | str | Path
-
-WATER_MEANINGS = {"land": 0, "water": 1}
-FLOOD_MEANINGS = {"no_flood": 0, "flood": 1}
-CHANGE_MEANINGS = {"land": 0, "unchanged_water": 1, "new_water": 2, "receded_water": 3}
 
 
 def map_flood(
@@ -86,20 +72,10 @@ def map_flood(
         InputError: Something cannot be read, lies elsewhere, or holds what was not expected.
         ConfigError: The threshold is no percentage, or tile, device or precision cannot be.
     """
-    if not 0 < reference_threshold <= 100:
-        raise ConfigError(
-            f"The reference threshold is {reference_threshold:g}; expected an occurrence above 0 and up to 100 %, such "
-            f"as {OCCURRENCE:g}."
-        )
+    _check_threshold(reference_threshold)
     scene = _opened(after)
     geobox = grid_of(scene["VV"])
     earlier = align_scene(_opened(before), scene) if before is not None else None
-    checkpoint = _checkpoint(weights)
-    settings: dict[str, Any] = {"tile": tile, "device": device, "precision": precision, "tta": tta}
-    prediction = predict(scene, checkpoint, optical=_picture(optical, geobox), **settings)
-    water = _water(prediction)
-    older = _water(predict(earlier, checkpoint, **settings)) if earlier is not None else None
-    reference, told = _reference(reference_water, older, geobox, water, reference_threshold)
     context = TileFlags(
         scene=scene,
         before=earlier,
@@ -107,30 +83,28 @@ def map_flood(
         dem=_context(dem, geobox, "quantity", "elevation"),
         cover=_context(land_cover, geobox, "classes", "land cover"),
     )
-    flags = flag_layers(context, water, reference)
-    layers: dict[str, tuple[da.Array, dict[str, Any]]] = {
-        "observed_water": (water, _classes("all water seen", WATER_MEANINGS)),
-        "likelihood": (
-            _each(likelihood, prediction["water_probability"].data),
-            {"long_name": "calibrated probability of water", "units": "percent", "_FillValue": NO_DATA},
-        ),
-    }
+    checkpoint = _checkpoint(weights)
+    settings: dict[str, Any] = {"tile": tile, "device": device, "precision": precision, "tta": tta}
+    prediction = predict(scene, checkpoint, optical=_picture(optical, geobox), **settings)
+    water = _water(prediction)
+    older = _water(predict(earlier, checkpoint, **settings)) if earlier is not None else None
+    reference, told = find_reference(reference_water, older, geobox, water, reference_threshold)
+    layers = {"observed_water": water, "likelihood": _each(likelihood, prediction["water_probability"].data)}
     if reference is not None:
-        flood = da.map_blocks(observed_flood, water, reference, dtype=np.uint8)  # type: ignore[no-untyped-call]
-        layers["reference_water"] = (reference, _classes(f"reference water: {told}", WATER_MEANINGS))
-        layers["observed_flood"] = (
-            flood,
-            _classes("observed water that is no reference water", FLOOD_MEANINGS),
-        )
-    layers["exclusion"] = (flags[0], _masks("where the map must not be relied on", EXCLUSION))
-    layers["advisory"] = (
-        flags[1],
-        _masks("where the map should be read with care", ADVISORY) | {"_FillValue": NO_DATA},
-    )
+        layers["reference_water"] = reference
+        layers["observed_flood"] = da.map_blocks(observed_flood, water, reference, dtype=np.uint8)  # type: ignore[no-untyped-call]
+    layers["exclusion"], layers["advisory"] = flag_layers(context, water, reference)
     if older is not None:
-        changed = da.map_blocks(change, older, water, dtype=np.uint8)  # type: ignore[no-untyped-call]
-        layers["change"] = (changed, _classes("water of two dates", CHANGE_MEANINGS))
-    return _dataset(layers, prediction, scene, earlier, told)
+        layers["change"] = da.map_blocks(change, older, water, dtype=np.uint8)  # type: ignore[no-untyped-call]
+    return flood_dataset(layers, prediction, scene, earlier, told)
+
+
+def _check_threshold(percent: float) -> None:
+    if not 0 < percent <= 100:
+        raise ConfigError(
+            f"The reference threshold is {percent:g}; expected an occurrence above 0 and up to 100 %, such as "
+            f"{OCCURRENCE:g}."
+        )
 
 
 def _opened(scene: Scene) -> xr.Dataset:
@@ -172,95 +146,3 @@ def _each(function: Any, data: da.Array, **settings: Any) -> da.Array:
     meta = np.empty((0, 0), np.uint8)
     layer: da.Array = data.map_blocks(function, dtype=np.uint8, meta=meta, **settings)
     return layer
-
-
-def _reference(
-    given: Raster | None, older: da.Array | None, geobox: GeoBox, like: da.Array, threshold: float
-) -> tuple[da.Array | None, str]:
-    """Gives the reference water in the tiles of `like`, and where it comes from."""
-    if given is None:
-        return older, "none" if older is None else "water of the scene from before"
-    context = open_context(given, geobox, "classes")
-    mask = _is_mask(context)
-    told = "a mask" if mask else f"occurrence of at least {threshold:g} %"
-    read = _read_reference
-    reference: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
-        read,
-        context=context,
-        threshold=None if mask else threshold,
-        chunks=like.chunks,
-        dtype=np.uint8,
-        meta=np.empty((0, 0), np.uint8),
-    )
-    return reference, told
-
-
-def _read_reference(context: Context, threshold: float | None, block_info: Any = None) -> Any:
-    rows, cols = (slice(*span) for span in block_info[None]["array-location"])
-    return reference_water(context.read(rows, cols), threshold)
-
-
-def _is_mask(context: Context) -> bool:
-    """Tells a mask from an occurrence by a sample of its values."""
-    source = context.source
-    if isinstance(source, FileBand):
-        values = sample_of(Layer(source.file, source.file.bands[0]))
-    else:
-        rows, cols = (slice(0, length) for length in context.own.shape.yx)
-        values = np.asarray(source.read(rows, cols, None), np.float64)
-        values = values[np.isfinite(values) & (values != 0)]
-    values = values[values != NO_DATA]
-    highest = float(values.max()) if values.size else 0.0
-    if highest > LARGEST_OCCURRENCE or (values.size and float(values.min()) < 0):
-        worst = highest if highest > LARGEST_OCCURRENCE else float(values.min())
-        raise InputError(
-            f"The reference water holds {worst:g}; expected a mask of 0 and 1 or an occurrence of 0 to 100 % (255 for "
-            "no data). Convert it, or give a scene from before the flood."
-        )
-    return highest <= 1
-
-
-def _classes(long_name: str, meanings: dict[str, int]) -> dict[str, Any]:
-    return {
-        "long_name": long_name,
-        "flag_values": np.array(list(meanings.values()), np.uint8),
-        "flag_meanings": " ".join(meanings),
-        "_FillValue": NO_DATA,
-    }
-
-
-def _masks(long_name: str, bits: dict[str, int]) -> dict[str, Any]:
-    return {
-        "long_name": long_name,
-        "flag_masks": np.array(list(bits.values()), np.uint8),
-        "flag_meanings": " ".join(bits),
-    }
-
-
-def _dataset(
-    layers: dict[str, tuple[da.Array, dict[str, Any]]],
-    prediction: xr.Dataset,
-    scene: xr.Dataset,
-    earlier: xr.Dataset | None,
-    told: str,
-) -> xr.Dataset:
-    """Puts the layers beside the optical picture, with what CF asks for."""
-    dims = scene["VV"].dims
-    flood = prediction.rename(optical_spread="optical_uncertainty")
-    flood["optical"].attrs["long_name"] = "reflectance reconstructed from radar, not photographed"
-    flood["optical_uncertainty"].attrs["long_name"] = "Laplace scale of the reconstructed reflectance"
-    for name, (data, attrs) in layers.items():
-        fill = {key: attrs.pop(key) for key in ("_FillValue",) if key in attrs}
-        flood[name] = (dims, data, attrs)
-        flood[name].encoding.update(fill | {"dtype": "uint8"})
-    mapping = scene["VV"].encoding.get("grid_mapping")
-    for layer in flood.data_vars.values():
-        if mapping:
-            layer.encoding["grid_mapping"] = mapping
-    about = {"Conventions": "CF-1.10", "reference": told}
-    if earlier is not None:
-        about |= {
-            "before": str(earlier.attrs.get("name", "")),
-            "before_time": str(earlier.attrs.get("time", "")),
-        }
-    return flood.assign_attrs(about)

@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import xarray as xr
 
 from flora.checkpoint import load
 from flora.errors import InputError
-from flora.products.area import AreaTally
-from flora.products.flood import CHANGE_MEANINGS, map_flood
+from flora.products.flood import map_flood
 from flora.products.floodlayers import flood_layers
 from flora.products.floodpicture import write_flood_quicklook
+from flora.products.floodsummary import FloodSummary, FloodTally, flood_words, summarize_flood
 from flora.products.folder import SUMMARY_FILE, require_free, staged
-from flora.products.layers import NO_DATA, WATER, WATER_CLASSES
-from flora.products.stream import Blocks
-from flora.products.summary import Summary, summarize
 from flora.products.usage import Usage
 from flora.products.water import OCCURRENCE
 from flora.products.write import QUICKLOOK_FILE, Progress, fill, open_sinks, scene_grid, tags_of
@@ -26,61 +22,14 @@ from flora.raster import open_optical, open_sar, require_valid
 from flora.raster.align import align_scene
 from flora.scene import DEFAULT_TILE
 
-Amounts = dict[str, float]
-
-
-@dataclass(frozen=True)
-class FloodSummary(Summary):
-    """A flood map in numbers: those of its water, and these.
-
-    Attributes:
-        reference: Where the reference water comes from.
-        before: Name of the earlier scene; empty without one.
-        flood_pixels: Number of flood pixels.
-        flood_km2: Ground area of the flood; None without CRS.
-        flood_outside_exclusion_km2: The part of it that no exclusion flag covers.
-        excluded_km2: Ground area with data that an exclusion flag covers.
-        change_km2: Ground area of unchanged, new and receded water; empty without an earlier scene.
-    """
-
-    reference: str = ""
-    before: str = ""
-    flood_pixels: int = 0
-    flood_km2: float | None = None
-    flood_outside_exclusion_km2: float | None = None
-    excluded_km2: float | None = None
-    change_km2: Amounts = field(default_factory=dict)
-
-
-class _Tallies:
-    """Adds up the classes of every tile."""
-
-    def __init__(self, geobox: Any, with_change: bool) -> None:
-        self.water = AreaTally(geobox, WATER_CLASSES)
-        self.flood = AreaTally(geobox, {"flood": WATER})
-        self.sure = AreaTally(geobox, {"flood": WATER})
-        self.excluded = AreaTally(geobox, {"excluded": 1})
-        self.change = AreaTally(geobox, CHANGE_MEANINGS) if with_change else None
-
-    def add(self, rows: slice, cols: slice, blocks: Blocks) -> None:
-        """Counts one tile."""
-        water, flood, flags = (
-            blocks[name].astype("uint8", copy=False)
-            for name in ("observed_water", "observed_flood", "exclusion")
-        )
-        self.water.add(rows, cols, water)
-        self.flood.add(rows, cols, flood)
-        self.sure.add(rows, cols, flood * (flags == 0))
-        self.excluded.add(rows, cols, ((flags > 0) & (water != NO_DATA)).astype("uint8"))
-        if self.change is not None:
-            self.change.add(rows, cols, blocks["change"].astype("uint8", copy=False))
+Files = str | Path | Sequence[str | Path]
 
 
 def run_flood(
-    after: str | Path | Sequence[str | Path],
+    after: Files,
     out: str | Path,
     *,
-    before: str | Path | Sequence[str | Path] | None = None,
+    before: Files | None = None,
     reference_water: str | Path | None = None,
     reference_threshold: float = OCCURRENCE,
     dem: str | Path | None = None,
@@ -128,15 +77,15 @@ def run_flood(
             "Neither a scene from before nor reference water was given; expected one, to tell flood from rivers and "
             "lakes. Pass --before or --reference-water; `flora predict` maps all water alone."
         )
-    scene = open_sar(after, scale=scale, crs_required=not no_crs)
-    geobox = scene_grid(scene)
+    options = {"scale": scale, "crs_required": not no_crs}
+    scene = open_sar(after, **options)  # type: ignore[arg-type]
     require_free(Path(out).expanduser() / str(scene.attrs["name"]), overwrite)
-    earlier = None
-    if before is not None:
-        earlier = align_scene(open_sar(before, scale=scale, crs_required=not no_crs), scene)
-        require_valid(earlier)
-    require_valid(scene)
-    picture = open_optical(optical, geobox, crs_required=not no_crs) if optical is not None else None
+    earlier = align_scene(open_sar(before, **options), scene) if before is not None else None  # type: ignore[arg-type]
+    for opened in [scene] if earlier is None else [earlier, scene]:
+        require_valid(opened)
+    picture = None
+    if optical is not None:
+        picture = open_optical(optical, scene_grid(scene), crs_required=not no_crs)
     flood = map_flood(
         scene,
         earlier,
@@ -188,44 +137,17 @@ def write_flood(
     if flood.attrs.get("before"):
         tags["BEFORE"] = " ".join(filter(None, (flood.attrs["before"], flood.attrs["before_time"])))
     layers = flood_layers(flood, tags)
-    tallies = _Tallies(geobox, with_change="change" in flood)
+    tallies = FloodTally(geobox, with_change="change" in flood)
     with staged(target, overwrite=overwrite) as hidden:
         with Usage() as usage:
             with open_sinks(layers, hidden, geobox) as sinks:
                 fill(layers, sinks, tallies.add, progress=progress)
-            summary = _summary(scene, flood, tallies, usage)
+            summary = summarize_flood(scene, flood, tallies, usage)
             write_flood_quicklook(
-                hidden / QUICKLOOK_FILE, scene, before, geobox, hidden, summary, _subtitle(summary)
+                hidden / QUICKLOOK_FILE, scene, before, geobox, hidden, summary, flood_words(summary)
             )
-        summary = _summary(scene, flood, tallies, usage)
+        summary = summarize_flood(scene, flood, tallies, usage)
         names = [f"{layer.name}.tif" for layer in layers] + [QUICKLOOK_FILE, SUMMARY_FILE]
         summary = replace(summary, folder=target, files={Path(file).stem: target / file for file in names})
         summary.write(hidden)
     return summary
-
-
-def _summary(scene: xr.Dataset, flood: xr.Dataset, tallies: _Tallies, usage: Usage) -> FloodSummary:
-    base = summarize(scene, flood, tallies.water.geobox, tallies.water, usage.seconds, usage.peak_bytes)
-    change = tallies.change.square_km if tallies.change is not None else None
-    return FloodSummary(
-        **{item.name: getattr(base, item.name) for item in fields(Summary)},
-        reference=str(flood.attrs["reference"]),
-        before=str(flood.attrs.get("before", "")),
-        flood_pixels=tallies.flood.pixels["flood"],
-        flood_km2=_area(tallies.flood, "flood"),
-        flood_outside_exclusion_km2=_area(tallies.sure, "flood"),
-        excluded_km2=_area(tallies.excluded, "excluded"),
-        change_km2={key: value for key, value in (change or {}).items() if key != "land"},
-    )
-
-
-def _area(tally: AreaTally, name: str) -> float | None:
-    return tally.square_km[name] if tally.square_km is not None else None
-
-
-def _subtitle(summary: FloodSummary) -> str:
-    if summary.flood_km2 is None:
-        return f"{summary.flood_pixels:,} px of flood, area unknown"
-    words = f"{summary.flood_km2:,.1f} km² of flood, {summary.water_km2 or 0:,.1f} km² of water"
-    when = (summary.time or "").replace("T", " ").replace("Z", " UTC")
-    return "  ·  ".join(part for part in (words, f"reference: {summary.reference}", when) if part)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import product
-from typing import Any, Final
+from dataclasses import replace
+from typing import Final
 
 import dask.array as da
 import numpy as np
@@ -13,29 +13,11 @@ from numpy.typing import NDArray
 from flora.bands import RGB_BANDS
 from flora.products.colors import optical_colors
 from flora.products.layers import LAND, NO_DATA, WATER, WATER_COLORS, Layer, reflectance_layer
-from flora.products.water import NEW, RECEDED, UNCHANGED
+from flora.products.layerstyle import CLASSES, flag_combinations
 from flora.raster import CogSpec
 from flora.raster.geotiff import Color
 
 CLEAR: Final = (0, 0, 0, 0)
-PALE: Final = WATER_COLORS[LAND]
-FLOOD_COLOR: Final = (214, 40, 57, 255)
-REFERENCE_COLOR: Final = (120, 178, 226, 255)
-RECEDED_COLOR: Final = (240, 170, 60, 255)
-
-FLOOD_COLORS: Final = {LAND: CLEAR, WATER: FLOOD_COLOR, NO_DATA: CLEAR}
-REFERENCE_COLORS: Final = {LAND: CLEAR, WATER: REFERENCE_COLOR, NO_DATA: CLEAR}
-CHANGE_COLORS: Final = {
-    LAND: PALE,
-    UNCHANGED: REFERENCE_COLOR,
-    NEW: FLOOD_COLOR,
-    RECEDED: RECEDED_COLOR,
-    NO_DATA: CLEAR,
-}
-
-# Colour of each bit; where several are set, their mean.
-EXCLUSION_COLORS: Final = {1: (150, 150, 150), 2: (140, 96, 60), 4: (60, 130, 70), 8: (200, 120, 200)}
-ADVISORY_COLORS: Final = {1: (40, 160, 190), 2: (110, 110, 230), 4: (235, 190, 40), 8: (230, 110, 40)}
 
 DISPLAY_NO_DATA: Final = 0
 
@@ -52,15 +34,15 @@ def flood_layers(flood: xr.Dataset, tags: dict[str, str]) -> list[Layer]:
         and `optical_uncertainty`.
     """
     specs = {
-        "observed_water": _classes(flood, "observed_water", WATER_COLORS),
+        "observed_water": _classes(flood, "observed_water"),
         "likelihood": CogSpec(
             "uint8", ("likelihood of water",), nodata=NO_DATA, unit="%", colors=_ramp(), overviews="nearest"
         ),
-        "reference_water": _classes(flood, "reference_water", REFERENCE_COLORS),
-        "observed_flood": _classes(flood, "observed_flood", FLOOD_COLORS),
-        "exclusion": _flags(flood, "exclusion", EXCLUSION_COLORS, None),
-        "advisory": _flags(flood, "advisory", ADVISORY_COLORS, NO_DATA),
-        "change": _classes(flood, "change", CHANGE_COLORS),
+        "reference_water": _classes(flood, "reference_water"),
+        "observed_flood": _classes(flood, "observed_flood"),
+        "exclusion": _flags(flood, "exclusion", None),
+        "advisory": _flags(flood, "advisory", NO_DATA),
+        "change": _classes(flood, "change"),
     }
     layers = [
         Layer(name, flood[name].data, _tagged(spec, tags)) for name, spec in specs.items() if spec is not None
@@ -99,38 +81,34 @@ def _display_spec(tags: dict[str, str]) -> CogSpec:
     return CogSpec("uint8", RGB_BANDS, nodata=DISPLAY_NO_DATA, rgb=True, tags=tags | {"NOTE": note})
 
 
-def _classes(flood: xr.Dataset, name: str, colors: dict[int, Color]) -> CogSpec | None:
+def _classes(flood: xr.Dataset, name: str) -> CogSpec | None:
     if name not in flood:
         return None
-    attrs = flood[name].attrs
-    legend = [
-        f"{v} {m.replace('_', ' ')}"
-        for v, m in zip(attrs["flag_values"], attrs["flag_meanings"].split(), strict=True)
-    ]
-    tags = {"CLASSES": ", ".join([*legend, f"{NO_DATA} no data"]), "NOTE": attrs["long_name"]}
+    legend = [f"{c.value} {c.name.replace('_', ' ')}" for c in CLASSES[name]]
+    tags = {
+        "CLASSES": ", ".join([*legend, f"{NO_DATA} no data"]),
+        "NOTE": str(flood[name].attrs["long_name"]),
+    }
+    # Land is drawn only where the layer is about nothing else: flood is to be laid over a map.
+    pale = name in ("observed_water", "change")
+    colors: dict[int, Color] = {c.value: (*c.color, 255) if c.shown or pale else CLEAR for c in CLASSES[name]}
     return CogSpec(
         "uint8",
         (name.replace("_", " "),),
         nodata=NO_DATA,
-        colors=colors,
+        colors=colors | {NO_DATA: CLEAR},
         overviews="nearest",
         tags=tags,
     )
 
 
-def _flags(
-    flood: xr.Dataset, name: str, colors: dict[int, tuple[int, int, int]], nodata: int | None
-) -> CogSpec:
+def _flags(flood: xr.Dataset, name: str, nodata: int | None) -> CogSpec:
     attrs = flood[name].attrs
     bits = zip(attrs["flag_masks"], attrs["flag_meanings"].split(), strict=True)
     legend = ", ".join(f"{bit} {meaning.replace('_', ' ')}" for bit, meaning in bits)
     table: dict[int, Color] = {0: CLEAR, NO_DATA: CLEAR}
-    for chosen in product((False, True), repeat=len(colors)):
-        bits_set = [bit for bit, taken in zip(colors, chosen, strict=True) if taken]
-        if bits_set:
-            red, green, blue = np.mean([colors[bit] for bit in bits_set], axis=0).round().astype(int).tolist()
-            table[sum(bits_set)] = (red, green, blue, 255)
-    tags = {"FLAGS": f"sum of {legend}", "NOTE": attrs["long_name"]}
+    table |= {value: (*color, 255) for value, (_, color) in flag_combinations(name).items()}
+    tags = {"FLAGS": f"sum of {legend}", "NOTE": str(attrs["long_name"])}
     return CogSpec("uint8", (name,), nodata=nodata, colors=table, overviews="nearest", tags=tags)
 
 
@@ -145,7 +123,4 @@ def _ramp() -> dict[int, Color]:
 
 
 def _tagged(spec: CogSpec, tags: dict[str, str]) -> CogSpec:
-    from dataclasses import replace
-
-    settings: dict[str, Any] = {"tags": tags | dict(spec.tags)}
-    return replace(spec, **settings)
+    return replace(spec, tags=tags | dict(spec.tags))

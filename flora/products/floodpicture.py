@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from PIL import Image
 
-from flora.products.colors import GAIN, NO_DATA_COLOR, Picture, optical_colors, radar_colors
+from flora.products.colors import GAIN, NO_DATA_COLOR, Picture, radar_colors
 from flora.products.figure import Panel, Words, draw_sheet
-from flora.products.floodlayers import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR
-from flora.products.ground import ground_of
-from flora.products.quicklook import FINER, average_share, panel_size, resampling, sheet_words
+from flora.products.layerstyle import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR
+from flora.products.quicklook import FINER, average_share, optical_panel, resampling, sheet_words
 from flora.products.summary import Summary
-from flora.products.thumbnail import thin_file, thin_radar, thinning
+from flora.products.thumbnail import thin_file, thin_radar
 from flora.products.water import RECEDED
 
 OPACITY = 0.85
@@ -45,11 +44,7 @@ def write_flood_quicklook(
     Returns:
         The path.
     """
-    ground = ground_of(geobox)
-    height, width = geobox.shape.yx
-    size = panel_size((height * ground.pixel[0], width * ground.pixel[1]), (height, width))
-    factor = thinning((height, width), (size[1], size[0]))
-    optical = optical_colors(thin_file(folder / "optical.tif", factor))
+    ground, size, factor, optical = optical_panel(geobox, folder)
     titled = [] if before is None else [(_radar_words("Radar, before", before), before)]
     titled.append((_radar_words("Radar", scene), scene))
     shown = [(words, radar_colors(thin_radar(radar, factor))) for words, radar in titled]
@@ -66,11 +61,11 @@ def write_flood_quicklook(
         for (title, note), picture in shown
     ]
     words = sheet_words(summary)
-    legend = [(FLOOD_COLOR[:3], "flood"), (REFERENCE_COLOR[:3], "reference water")]
-    legend += [(RECEDED_COLOR[:3], "receded water")] if before is not None else []
+    legend = [(FLOOD_COLOR, "flood"), (REFERENCE_COLOR, "reference water")]
+    legend += [(RECEDED_COLOR, "receded water")] if before is not None else []
     legend.append((NO_DATA_COLOR, "no data"))
     words = Words(words.title, subtitle, words.alert, legend, words.credit)
-    draw_sheet(panels, words, ground, thinned=width / size[0]).save(path, compress_level=4)
+    draw_sheet(panels, words, ground, thinned=geobox.shape.x / size[0]).save(path, compress_level=4)
     return path
 
 
@@ -94,7 +89,7 @@ def _flooded(optical: Picture, folder: Path, factor: int) -> Picture:
         share = _share(thin_file(file, factor)[0], value, optical.shape[:2])
         absent = np.isnan(share)
         alpha = OPACITY * np.nan_to_num(share)[..., None]
-        mixed = (1 - alpha) * mixed + alpha * np.array(color[:3], np.float32)
+        mixed = (1 - alpha) * mixed + alpha * np.array(color, np.float32)
     no_radar = np.isnan(_share(thin_file(folder / "observed_water.tif", factor)[0], 1, optical.shape[:2]))
     assert absent is not None, "a flood map has flood"
     mixed = np.where((no_radar | absent)[..., None], np.array(NO_DATA_COLOR, np.float32), mixed)

@@ -6,7 +6,8 @@ import math
 from dataclasses import dataclass
 
 from odc.geo.geobox import GeoBox
-from pyproj import CRS, Transformer
+
+from flora.products.ellipsoid import ellipsoid_of
 
 STEP = 8.0  # px; long enough for numbers, short enough for the Earth to be flat
 
@@ -37,11 +38,7 @@ def ground_of(geobox: GeoBox) -> Ground:
     """
     if not geobox.crs:
         return Ground((1.0, 1.0), "px", None)
-    crs = CRS.from_user_input(str(geobox.crs))
-    geod, geodetic = crs.get_geod(), crs.geodetic_crs
-    assert geod is not None, "a CRS of the Earth has an ellipsoid"
-    assert geodetic is not None, "a CRS of the Earth has a geodetic base"
-    to_degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
+    geod, to_degrees = ellipsoid_of(geobox)
     a, b, c, d, e, f = tuple(geobox.transform)[:6]
     row, col = geobox.shape.y / 2, geobox.shape.x / 2
 

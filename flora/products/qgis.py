@@ -1,4 +1,4 @@
-"""Styles for QGIS, one beside each layer: dragged into a project, a layer shows as it is meant.
+"""A product in QGIS: a style beside each layer, and a project that opens all of them in the right order.
 
 QGIS reads `NAME.qml` beside `NAME.tif` or `NAME.geojson` by itself when the layer is added.
 """
@@ -6,28 +6,47 @@ QGIS reads `NAME.qml` beside `NAME.tif` or `NAME.geojson` by itself when the lay
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 from xml.etree import ElementTree as Xml
 
-from flora.products.colors import GAIN
-from flora.products.layers import WATER_COLORS
-from flora.products.layerstyle import BITS, FLAG_COLORS, FLOOD_COLOR, RAMP_COLORS, RAMPS, Rgb, classes_of
-from flora.products.result import Result, added, open_result
-from flora.raster.file import RasterFile, describe
+from odc.geo.crs import CRS
+from odc.geo.geobox import GeoBox
 
-QGIS = "3.28"  # long-term release whose form of styles this is; later ones read it
-POLYGONS = {"flood_polygons": FLOOD_COLOR, "water_polygons": WATER_COLORS[1][:3]}
-TRANSPARENT, OPAQUE = "0", "255"
+from flora.products.layerstyle import TITLES
+from flora.products.qgisstyle import POLYGON_COLORS, QGIS, polygon_style, raster_style, style_text
+from flora.products.result import OBSERVED_WATER, Result, added, open_result
+from flora.products.vectors import GEOPACKAGE
+from flora.raster.file import describe
+from flora.raster.grid import geobox_of
+
+PROJECT_FILE: Final = "flora.qgs"
+
+# From top to bottom, and whether it is drawn when the project is opened.
+ORDER: Final = {
+    "advisory": False,
+    "exclusion": False,
+    "observed_flood": True,
+    "reference_water": True,
+    "observed_water": False,
+    "water": True,
+    "change": False,
+    "likelihood": False,
+    "water_probability": False,
+    "optical_display": True,
+    "optical": False,
+    "optical_uncertainty": False,
+}
 
 
 def write_styles(folder: str | Path, *, overwrite: bool = False) -> list[Path]:
-    """Writes a style beside each layer of a product.
+    """Writes a style beside each layer of a product, and `flora.qgs`, a project with all of them.
 
     Args:
         folder: A product, as `flora predict` writes it.
         overwrite: Whether older styles are replaced.
 
     Returns:
-        The styles.
+        The styles, and the project.
 
     Raises:
         InputError: The folder holds no product.
@@ -35,117 +54,123 @@ def write_styles(folder: str | Path, *, overwrite: bool = False) -> list[Path]:
     """
     result = open_result(folder)
     styles = _styles(result)
-    names = [f"{name}.qml" for name in styles]
-    with added(result.folder, names, overwrite=overwrite) as hidden:
-        for name, style in styles.items():
-            Xml.indent(style)
-            text = Xml.tostring(style, encoding="unicode")
-            (hidden / f"{name}.qml").write_text(f"<!DOCTYPE qgis>\n{text}\n", encoding="utf-8")
-    return [result.folder / name for name in names]
+    files = {f"{name}.qml": style for name, style in styles.items()} | {PROJECT_FILE: project_of(result)}
+    with added(result.folder, list(files), overwrite=overwrite) as hidden:
+        for name, content in files.items():
+            (hidden / name).write_text(style_text(content), encoding="utf-8")
+    return [result.folder / name for name in files]
 
 
 def _styles(result: Result) -> dict[str, Xml.Element]:
-    styles: dict[str, Xml.Element] = {}
-    for path in result.rasters():
-        file = describe(path)
-        if classes_of(path.stem):
-            styles[path.stem] = _raster(_paletted(path.stem))
-        elif path.stem in BITS:
-            styles[path.stem] = _raster(_flagged(path.stem))
-        elif path.stem in RAMPS:
-            styles[path.stem] = _raster(_ramp(*RAMPS[path.stem]))
-        elif path.stem == "optical":
-            styles[path.stem] = _raster(_picture(file))
-    for name, color in POLYGONS.items():
-        if (result.folder / f"{name}.geojson").is_file():
-            styles[name] = _polygons(color)
+    styles = {
+        path.stem: style for path in result.rasters() if (style := raster_style(describe(path))) is not None
+    }
+    for kind in POLYGON_COLORS:
+        if (result.folder / f"{kind}_polygons.geojson").is_file():
+            styles[f"{kind}_polygons"] = polygon_style(kind)
     return styles
 
 
-def _raster(renderer: Xml.Element) -> Xml.Element:
-    root = Xml.Element("qgis", version=QGIS, styleCategories="Symbology")
-    pipe = Xml.SubElement(root, "pipe")
-    pipe.append(renderer)
+def project_of(result: Result) -> Xml.Element:
+    """Gives the project of a product: its layers by paths relative to the project, each with its style.
+
+    Args:
+        result: The product.
+
+    Returns:
+        The root of the project.
+    """
+    root = Xml.Element("qgis", projectname=result.name, version=QGIS)
+    Xml.SubElement(root, "title").text = result.name
+    water = result.layer(OBSERVED_WATER)
+    geobox = geobox_of(water, crs_required=False)
+    if geobox.crs:
+        root.append(_system(geobox.crs))
+    tree = Xml.SubElement(root, "layer-tree-group")
+    layers = Xml.Element("projectlayers")
+    for kind in POLYGON_COLORS:
+        if (result.folder / f"{kind}_polygons.geojson").is_file() and (result.folder / GEOPACKAGE).is_file():
+            source = f"./{GEOPACKAGE}|layername={kind}"
+            added = _entry(
+                tree, layers, ("vector", "ogr"), f"{kind}_polygons", f"Polygons of {kind}", source, False
+            )
+            added.set("geometry", "Polygon")
+            added.extend(list(polygon_style(kind)))
+    has_display = (result.folder / "optical_display.tif").is_file()
+    for name, shown in ORDER.items():
+        path = result.folder / f"{name}.tif"
+        if not path.is_file():
+            continue
+        drawn = shown or (name == "optical" and not has_display)
+        added = _entry(tree, layers, ("raster", "gdal"), name, TITLES[name], f"./{path.name}", drawn)
+        style = raster_style(describe(path))
+        if style is not None:
+            added.extend(list(style))
+    root.append(_view(geobox))
+    root.append(layers)
+    properties = Xml.SubElement(root, "properties")
+    Xml.SubElement(Xml.SubElement(properties, "Paths"), "Absolute", type="bool").text = "false"
+    system = Xml.SubElement(properties, "SpatialRefSys")
+    Xml.SubElement(system, "ProjectionsEnabled", type="int").text = "1" if geobox.crs else "0"
     return root
 
 
-def _paletted(layer: str) -> Xml.Element:
-    renderer = Xml.Element("rasterrenderer", type="paletted", band="1", opacity="1", alphaBand="-1")
-    palette = Xml.SubElement(renderer, "colorPalette")
-    for entry in classes_of(layer):
-        alpha = OPAQUE if entry.shown else TRANSPARENT
-        Xml.SubElement(
-            palette,
-            "paletteEntry",
-            value=str(entry.value),
-            color=_hex(entry.color),
-            alpha=alpha,
-            label=entry.title,
-        )
-    return renderer
+def _system(crs: CRS) -> Xml.Element:
+    """Gives the CRS of the map; QGIS takes the code, and the text where there is none."""
+    element = Xml.Element("projectCrs")
+    system = Xml.SubElement(element, "spatialrefsys", nativeFormat="Wkt")
+    Xml.SubElement(system, "wkt").text = crs.to_wkt()
+    code = crs.to_epsg()
+    if code:
+        Xml.SubElement(system, "srid").text = str(code)
+        Xml.SubElement(system, "authid").text = f"EPSG:{code}"
+    return element
 
 
-def _flagged(layer: str) -> Xml.Element:
-    """Names each combination of flags; where none is set nothing is drawn."""
-    renderer = Xml.Element("rasterrenderer", type="paletted", band="1", opacity="0.6", alphaBand="-1")
-    palette = Xml.SubElement(renderer, "colorPalette")
-    titles = list(BITS[layer].values())
-    for value in range(1, 1 << len(titles)):
-        label = "; ".join(title for place, title in enumerate(titles) if value >> place & 1)
-        color = _hex(FLAG_COLORS[layer])
-        Xml.SubElement(palette, "paletteEntry", value=str(value), color=color, alpha=OPAQUE, label=label)
-    return renderer
-
-
-def _ramp(low: float, high: float) -> Xml.Element:
-    limits = {"classificationMin": f"{low:g}", "classificationMax": f"{high:g}"}
-    kind = {"type": "singlebandpseudocolor", "band": "1", "opacity": "1", "alphaBand": "-1"}
-    renderer = Xml.Element("rasterrenderer", kind | limits)
-    shader = Xml.SubElement(Xml.SubElement(renderer, "rastershader"), "colorrampshader")
-    settings = {"colorRampType": "INTERPOLATED", "clip": "0", "classificationMode": "1"}
-    shader.attrib.update(settings | {"minimumValue": f"{low:g}", "maximumValue": f"{high:g}"})
-    steps = len(RAMP_COLORS) - 1
-    for place, color in enumerate(RAMP_COLORS):
-        value = f"{low + (high - low) * place / steps:g}"
-        Xml.SubElement(shader, "item", value=value, label=value, color=_hex(color), alpha=OPAQUE)
-    return renderer
-
-
-def _picture(file: RasterFile) -> Xml.Element:
-    bands = {"redBand": "1", "greenBand": "2", "blueBand": "3"}
-    renderer = Xml.Element(
-        "rasterrenderer", {"type": "multibandcolor", "opacity": "1", "alphaBand": "-1"} | bands
+def _entry(
+    tree: Xml.Element,
+    layers: Xml.Element,
+    kind: tuple[str, str],
+    name: str,
+    title: str,
+    source: str,
+    shown: bool,
+) -> Xml.Element:
+    """Adds a layer to the tree and to the list of layers; gives its element in the list."""
+    state = "Qt::Checked" if shown else "Qt::Unchecked"
+    Xml.SubElement(
+        tree,
+        "layer-tree-layer",
+        {
+            "id": f"layer_{name}",
+            "name": title,
+            "source": source,
+            "providerKey": kind[1],
+            "checked": state,
+            "expanded": "0",
+        },
     )
-    # QGIS applies the scale of a band before it stretches.
-    for color in ("red", "green", "blue"):
-        stretch = Xml.SubElement(renderer, f"{color}ContrastEnhancement")
-        Xml.SubElement(stretch, "minValue").text = "0"
-        Xml.SubElement(stretch, "maxValue").text = f"{1 / GAIN if file.bands[0].scale != 1 else 255:g}"
-        Xml.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
-    return renderer
-
-
-def _polygons(color: Rgb) -> Xml.Element:
-    root = Xml.Element("qgis", version=QGIS, styleCategories="Symbology")
-    renderer = Xml.SubElement(root, "renderer-v2", type="singleSymbol", symbollevels="0", enableorderby="0")
-    symbols = Xml.SubElement(renderer, "symbols")
-    symbol = Xml.SubElement(symbols, "symbol", type="fill", name="0", alpha="1", clip_to_extent="1")
-    layer = Xml.SubElement(
-        symbol, "layer", {"class": "SimpleFill", "enabled": "1", "locked": "0", "pass": "0"}
-    )
-    options = Xml.SubElement(layer, "Option", type="Map")
-    red, green, blue = color
-    for name, value in {
-        "color": f"{red},{green},{blue},120",
-        "outline_color": f"{red},{green},{blue},255",
-        "outline_width": "0.3",
-        "outline_width_unit": "MM",
-        "outline_style": "solid",
-        "style": "solid",
+    layer = Xml.SubElement(layers, "maplayer", type=kind[0])
+    for tag, text in {
+        "id": f"layer_{name}",
+        "datasource": source,
+        "layername": title,
+        "provider": kind[1],
     }.items():
-        Xml.SubElement(options, "Option", type="QString", name=name, value=value)
-    return root
+        Xml.SubElement(layer, tag).text = text
+    return layer
 
 
-def _hex(color: Rgb) -> str:
-    return "#{:02x}{:02x}{:02x}".format(*color)
+def _view(geobox: GeoBox) -> Xml.Element:
+    """Looks at the whole scene when the project is opened."""
+    canvas = Xml.Element("mapcanvas", name="theMapCanvas")
+    bounds = geobox.extent.boundingbox
+    extent = Xml.SubElement(canvas, "extent")
+    for tag, value in {
+        "xmin": bounds.left,
+        "ymin": bounds.bottom,
+        "xmax": bounds.right,
+        "ymax": bounds.top,
+    }.items():
+        Xml.SubElement(extent, tag).text = repr(float(value))
+    return canvas

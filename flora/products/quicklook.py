@@ -18,12 +18,13 @@ from flora.products.colors import (
     VH_RANGE,
     VV_RANGE,
     WATER_COLOR,
+    Picture,
     optical_colors,
     radar_colors,
     water_over,
 )
 from flora.products.figure import Panel, Words, draw_sheet
-from flora.products.ground import ground_of
+from flora.products.ground import Ground, ground_of
 from flora.products.summary import NOTICE, Summary
 from flora.products.thumbnail import thin_file, thin_radar, thinning
 
@@ -46,11 +47,7 @@ def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path,
     Returns:
         The path.
     """
-    ground = ground_of(geobox)
-    height, width = geobox.shape.yx
-    size = panel_size((height * ground.pixel[0], width * ground.pixel[1]), (height, width))
-    factor = thinning((height, width), (size[1], size[0]))
-    optical = optical_colors(thin_file(folder / "optical.tif", factor))
+    ground, size, factor, optical = optical_panel(geobox, folder)
     water = thin_file(folder / "water.tif", max(1, factor // FINER))[0]
     share = average_share(water, optical.shape[:2])
     pictures = [radar_colors(thin_radar(scene, factor)), optical, water_over(optical, share)]
@@ -58,8 +55,28 @@ def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path,
         Panel(title, note, Image.fromarray(picture).resize(size, resampling(picture, size)))
         for (title, note), picture in zip(_captions(summary), pictures, strict=True)
     ]
-    draw_sheet(panels, sheet_words(summary), ground, thinned=width / size[0]).save(path, compress_level=4)
+    draw_sheet(panels, sheet_words(summary), ground, thinned=geobox.shape.x / size[0]).save(
+        path, compress_level=4
+    )
     return path
+
+
+def optical_panel(geobox: GeoBox, folder: Path) -> tuple[Ground, tuple[int, int], int, Picture]:
+    """Gives what all pictures of a sheet share.
+
+    Args:
+        geobox: Grid of the scene.
+        folder: Where the product's `optical.tif` is.
+
+    Returns:
+        The scene on the ground, width and height of a picture in px, pixels of the scene that become one, and the
+        optical picture in such pixels.
+    """
+    ground = ground_of(geobox)
+    height, width = geobox.shape.yx
+    size = panel_size((height * ground.pixel[0], width * ground.pixel[1]), (height, width))
+    factor = thinning((height, width), (size[1], size[0]))
+    return ground, size, factor, optical_colors(thin_file(folder / "optical.tif", factor))
 
 
 def panel_size(extent: tuple[float, float], shape: tuple[int, int]) -> tuple[int, int]:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 import flora
-from flora.errors import FloraError
-from flora.products.colors import NO_DATA_COLOR, Picture, optical_colors, radar_colors, water_over
-from flora.products.layers import WATER_COLORS
-from flora.products.layerstyle import FLOOD_COLOR, TITLES
-from flora.products.mapframe import Frame, draw_map, frame_of
+from flora.products.landcover import in_order
+from flora.products.layerstyle import TITLES
+from flora.products.reportmaps import map_section
 from flora.products.reporttext import CAVEATS, METHOD, SIMULATED_NOTE, STYLE
 from flora.products.result import OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
 from flora.products.summary import NOTICE
-from flora.products.thumbnail import thin_file, thin_radar, thinning
 from flora.products.zones import JSON_FILE, Figures, count_zones
-from flora.raster import open_sar
 from flora.raster.file import file_name
-from flora.raster.grid import geobox_of
 
 REPORT_FILE = "report.html"
-MAP_WIDTH, MAP_HEIGHT = 340, 330  # px of the page; two side by side fill the width of A4
-OPACITY = 0.8
 ZONES_SHOWN = 25
 
 Rows = Iterable[tuple[str, object]]
@@ -68,7 +58,8 @@ def _page(result: Result) -> str:
         f"<header><h1>{title}: {escape(result.name)}</h1><p>{escape(when)}</p></header>",
         *(f'<p class="alert">{escape(alert)}</p>' for alert in alerts),
         _numbers(figures, result),
-        _map_section(result),
+        map_section(result),
+        _cover_table(figures),
         _zone_table(figures),
         f"<section><h2>How it was made</h2>{_paragraphs(METHOD)}</section>",
         f"<section><h2>What to beware of</h2><ul>{''.join(f'<li>{escape(c)}</li>' for c in CAVEATS)}</ul></section>",
@@ -123,81 +114,22 @@ def _range(low: float | None, high: float | None) -> str:
     return "" if low is None or high is None else f"{_area(low)} sure, {_area(high)} possible"
 
 
-def _map_section(result: Result) -> str:
-    """Sets maps two by two; the legend takes a place that is left, or goes below."""
-    maps = list(_maps(result))
-    inside, below = (_legend(result), "") if len(maps) % 2 else ("", _legend(result))
-    return f'<section class="maps">{"".join(maps)}{inside}</section>{below}'
-
-
-def _maps(result: Result) -> Iterator[str]:
-    """Draws before, after, optical and the map, as far as they are there."""
-    water = result.layer(OBSERVED_WATER)
-    frame = frame_of(geobox_of(water, crs_required=False), MAP_WIDTH, MAP_HEIGHT)
-    factor = thinning((water.height, water.width), (2 * frame.size[1], 2 * frame.size[0]))
-    before = result.summary.get("before") or {}
-    for title, sources in (("Radar before", before.get("sources")), ("Radar", result.summary.get("sources"))):
-        radar = _radar(sources or [], frame, factor)
-        if radar is not None:
-            yield draw_map(
-                radar, frame, title, "red VV, green VH, blue their ratio; dark is smooth, as water is"
-            )
-    optical = result.find(("optical",))
-    picture: Picture | None = None
-    if optical is not None:
-        picture = optical_colors(thin_file(optical, factor)[:3])
-        yield draw_map(
-            picture, frame, "Optical, reconstructed", "what the eye would have seen; not photographed"
-        )
-    yield draw_map(_flood_colors(result, factor, picture), frame, *_map_words(result))
-
-
-def _map_words(result: Result) -> tuple[str, str]:
-    threshold = float(result.summary.get("threshold", 0.5))
-    note = f"water where its probability is at least {threshold:.2f}"
-    return ("Flood and water", note) if result.find(OBSERVED_FLOOD) else ("Water", note)
-
-
-def _radar(sources: list[str], frame: Frame, factor: int) -> Picture | None:
-    """Reads a scene again for its picture; None where it is gone or another by now."""
-    if not sources:
-        return None
-    try:
-        scene = open_sar(sources, crs_required=False)
-    except FloraError:
-        return None
-    rows, cols = scene["VV"].dims
-    if (scene.sizes[rows], scene.sizes[cols]) != frame.geobox.shape.yx:
-        return None
-    return radar_colors(thin_radar(scene, factor))
-
-
-def _flood_colors(result: Result, factor: int, picture: Picture | None) -> Picture:
-    """Lays water, and flood over it, on the paled picture."""
-    path = result.find(OBSERVED_WATER)
-    assert path is not None, "opened before"
-    water = thin_file(path, factor)[0]
-    base = picture if picture is not None else np.full((*water.shape, 3), 235, np.uint8)
-    colors = water_over(base, water)
-    flood = result.find(OBSERVED_FLOOD)
-    if flood is None:
-        return colors
-    share: NDArray[np.float32] = np.nan_to_num(thin_file(flood, factor)[0])[..., None] * OPACITY
-    mixed = (1 - share) * colors + share * np.array(FLOOD_COLOR, np.float32)
-    over: Picture = np.rint(mixed).astype(np.uint8)
-    return over
-
-
-def _legend(result: Result) -> str:
-    entries = [(WATER_COLORS[1][:3], "water"), (NO_DATA_COLOR, "no data")]
-    if result.find(OBSERVED_FLOOD):
-        entries = [
-            (FLOOD_COLOR, "flood"),
-            (WATER_COLORS[1][:3], "water that is always or often there"),
-            entries[1],
-        ]
-    cells = (f'<span><i style="background:rgb{color}"></i>{escape(name)}</span>' for color, name in entries)
-    return f'<p class="legend">{"".join(cells)}</p>'
+def _cover_table(figures: list[Figures]) -> str:
+    """Tells what stands in the water, where land cover was counted."""
+    cover = figures[0].land_cover if figures else None
+    if not cover:
+        return ""
+    figure = "flood" if figures[0].flood_km2 is not None else "water"
+    shown = [
+        (kind, cover[kind].get(f"{figure}_km2", 0.0), cover[kind]["scene_km2"])
+        for kind in in_order(set(cover))
+    ]
+    rows = [
+        (kind.replace("_", " "), f"{_area(wet)} of {_area(whole)}, {wet / whole:.1%}")
+        for kind, wet, whole in shown
+        if whole
+    ]
+    return f"<section><h2>Land cover in {figure}</h2>{_table(rows)}</section>"
 
 
 def _zone_table(figures: list[Figures]) -> str:
@@ -231,6 +163,9 @@ def _provenance(result: Result) -> Rows:
     model = told.get("model") or {}
     yield "Scene", ", ".join(file_name(str(source)) for source in told.get("sources") or []) or result.name
     yield "Taken", told.get("time") or "unknown"
+    yield "Reference water", told.get("reference")
+    earlier = ", ".join(file_name(str(source)) for source in told.get("before_sources") or [])
+    yield "Scene before", f"{earlier} {told.get('before_time') or ''}".strip()
     yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
     yield "Read as", str((told.get("sar_scale") or {}).get("why") or "").removeprefix("Read as ")
     yield "Optical image given", "yes" if told.get("optical_prior") else "no: from radar alone"

@@ -11,40 +11,28 @@ from typing import Any, Final
 import shapely
 from odc.geo.geobox import GeoBox
 
-from flora.errors import InputError
+from flora.errors import InputError, OutputError
 from flora.products.folder import SUMMARY_FILE
 from flora.products.geographic import Globe, split_at_antimeridian
-from flora.products.layerstyle import BITS, CLASSES, TITLES
 from flora.products.result import OBSERVED_WATER, Result, added, open_result
-from flora.raster.file import Band, describe
+from flora.products.stacassets import assets_of
+from flora.products.stacschema import EXTENSIONS, stac_faults
 
 VERSION: Final = "1.1.0"
 ITEM_FILE, CATALOG_FILE = "item.json", "catalog.json"
-COG: Final = "image/tiff; application=geotiff; profile=cloud-optimized"
-EXTENSIONS: Final = {
-    "projection": "https://stac-extensions.github.io/projection/v2.0.0/schema.json",
-    "raster": "https://stac-extensions.github.io/raster/v1.1.0/schema.json",
-    "classification": "https://stac-extensions.github.io/classification/v2.0.0/schema.json",
-    "processing": "https://stac-extensions.github.io/processing/v1.1.0/schema.json",
-    "sar": "https://stac-extensions.github.io/sar/v1.0.0/schema.json",
-}
-# Media type, roles and title of files that are no raster, by what their names end in.
-OTHER_FILES: Final = {
-    "quicklook.png": ("image/png", ["thumbnail", "overview"], "Quicklook"),
-    SUMMARY_FILE: ("application/json", ["metadata"], "Numbers and settings"),
-    ".geojson": ("application/geo+json", ["data"], "Polygons, WGS 84"),
-    ".gpkg": ("application/geopackage+sqlite3", ["data"], "Polygons, CRS of the scene"),
-    "zones.csv": ("text/csv", ["data"], "Figures by zone"),
-    "zones.json": ("application/json", ["data"], "Figures by zone"),
-    "report.html": ("text/html", ["overview"], "Report"),
-}
 # Where the time of a scene is unknown: from the launch of Sentinel-1A on.
 LAUNCH: Final = "2014-04-03T00:00:00Z"
 FOOTPRINT_EDGES: Final = 8  # of its longer side, so that it bends with the map
 PLACES: Final = 6  # of a degree: 0.1 m
 
 
-def write_catalog(folder: str | Path, *, title: str = "Flood maps by FLoRA", overwrite: bool = False) -> Path:
+def write_catalog(
+    folder: str | Path,
+    *,
+    title: str = "Flood maps by FLoRA",
+    check: bool = False,
+    overwrite: bool = False,
+) -> Path:
     """Writes `item.json` into each product under a folder, and `catalog.json` that links them into it.
 
     Links are relative: the folder may be moved, or served from any address.
@@ -52,6 +40,7 @@ def write_catalog(folder: str | Path, *, title: str = "Flood maps by FLoRA", ove
     Args:
         folder: Folder of products.
         title: Of the catalogue.
+        check: Judge all by the official schemas of STAC before anything is written.
         overwrite: Whether an older catalogue is replaced.
 
     Returns:
@@ -59,7 +48,8 @@ def write_catalog(folder: str | Path, *, title: str = "Flood maps by FLoRA", ove
 
     Raises:
         InputError: There is no product, or one of them has no place on Earth.
-        OutputError: The files cannot be written.
+        OutputError: The files cannot be written, or would not be valid.
+        ConfigError: What judges is not installed.
     """
     root = Path(folder).expanduser()
     found = sorted(file.parent for file in root.rglob(SUMMARY_FILE) if not _hidden(file, root))
@@ -68,15 +58,31 @@ def write_catalog(folder: str | Path, *, title: str = "Flood maps by FLoRA", ove
             f"'{folder}' holds no result of FLoRA; expected folders with {SUMMARY_FILE}. Give the --out of "
             "`flora predict`."
         )
-    items = {place: item_of(open_result(place), _name(place, root)) for place in found}
+    items = {place: _linked(item_of(open_result(place), _name(place, root)), place, root) for place in found}
+    catalog = _catalog(root, items, title)
+    if check:
+        for name, told in {
+            **{str(place): item for place, item in items.items()},
+            CATALOG_FILE: catalog,
+        }.items():
+            _require_valid(name, told)
     for place, item in items.items():
-        up = "../" * len(place.relative_to(root).parts) or "./"
-        links = [
-            {"rel": rel, "href": f"{up}{CATALOG_FILE}", "type": "application/json"}
-            for rel in ("root", "parent")
-        ]
-        _write(place, ITEM_FILE, item | {"links": links}, overwrite)
-    catalog = {
+        _write(place, ITEM_FILE, item, overwrite)
+    _write(root, CATALOG_FILE, catalog, overwrite)
+    return root / CATALOG_FILE
+
+
+def _linked(item: dict[str, Any], place: Path, root: Path) -> dict[str, Any]:
+    """Links an item to its catalogue."""
+    up = "../" * len(place.relative_to(root).parts) or "./"
+    links = [
+        {"rel": rel, "href": f"{up}{CATALOG_FILE}", "type": "application/json"} for rel in ("root", "parent")
+    ]
+    return item | {"links": links}
+
+
+def _catalog(root: Path, items: dict[Path, dict[str, Any]], title: str) -> dict[str, Any]:
+    return {
         "type": "Catalog",
         "stac_version": VERSION,
         "id": re.sub(r"[^\w.-]+", "-", root.resolve().name) or "flora",
@@ -87,8 +93,15 @@ def write_catalog(folder: str | Path, *, title: str = "Flood maps by FLoRA", ove
             *(_link(place, item, root) for place, item in items.items()),
         ],
     }
-    _write(root, CATALOG_FILE, catalog, overwrite)
-    return root / CATALOG_FILE
+
+
+def _require_valid(name: str, told: dict[str, Any]) -> None:
+    faults = stac_faults(told)
+    if faults:
+        raise OutputError(
+            f"What would be written of '{name}' is no valid STAC ({faults[0]}; {len(faults)} in all); expected none. "
+            "Check its summary.json, and report this as a fault of FLoRA."
+        )
 
 
 def item_of(result: Result, name: str | None = None) -> dict[str, Any]:
@@ -126,7 +139,7 @@ def item_of(result: Result, name: str | None = None) -> dict[str, Any]:
             **({} if result.simulated else _sar(summary)),
         },
         "links": [],
-        "assets": _assets(result),
+        "assets": assets_of(result),
     }
 
 
@@ -231,61 +244,3 @@ def _sar(summary: dict[str, Any]) -> dict[str, Any]:
         "sar:polarizations": ["VV", "VH"],
         "sar:product_type": product,
     }
-
-
-def _assets(result: Result) -> dict[str, Any]:
-    assets = {path.stem: _raster(path) for path in result.rasters()}
-    for path in sorted(result.folder.iterdir()):
-        for ending, (media, roles, title) in OTHER_FILES.items():
-            if path.name.endswith(ending):
-                key = (
-                    path.name.replace(".", "_") if path.stem in assets or path.stem == "zones" else path.stem
-                )
-                assets[key] = {"href": f"./{path.name}", "type": media, "roles": roles, "title": title}
-    return assets
-
-
-def _raster(path: Path) -> dict[str, Any]:
-    file = describe(path)
-    asset: dict[str, Any] = {
-        "href": f"./{path.name}",
-        "type": COG,
-        "roles": ["data"],
-        "title": TITLES.get(path.stem, path.stem.replace("_", " ")),
-        "raster:bands": [_band(band) for band in file.bands],
-        "bands": [{"name": band.description or str(band.index)} for band in file.bands],
-    }
-    if path.stem in CLASSES:
-        asset["classification:classes"] = [
-            {
-                "value": c.value,
-                "name": c.name,
-                "title": c.title,
-                "color_hint": "{:02X}{:02X}{:02X}".format(*c.color),
-            }
-            for c in CLASSES[path.stem]
-        ]
-    if path.stem in BITS:
-        asset["classification:bitfields"] = [
-            _bitfield(place, name, title) for place, (name, title) in enumerate(BITS[path.stem].items())
-        ]
-    return asset
-
-
-def _bitfield(place: int, name: str, title: str) -> dict[str, Any]:
-    classes = [{"value": 0, "name": f"not_{name}"}, {"value": 1, "name": name, "title": title}]
-    return {"name": name, "description": title, "offset": place, "length": 1, "classes": classes}
-
-
-def _band(band: Band) -> dict[str, Any]:
-    told: dict[str, Any] = {"data_type": band.dtype, "sampling": "area"}
-    if band.nodata is not None:
-        told["nodata"] = "nan" if band.nodata != band.nodata else band.nodata
-    if band.unit:
-        told["unit"] = band.unit
-    if (band.scale, band.offset) != (1.0, 0.0):
-        told |= {"scale": band.scale, "offset": band.offset}
-    tags = dict(band.tags)
-    names = ("minimum", "maximum", "mean", "stddev", "valid_percent")
-    known = {name: float(tags[f"statistics_{name}"]) for name in names if f"statistics_{name}" in tags}
-    return told | ({"statistics": known} if known else {})

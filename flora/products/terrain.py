@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
-from pyproj import CRS, Transformer
+
+from flora.products.ellipsoid import ellipsoid_of
 
 Real = NDArray[np.float64]
 
@@ -46,11 +47,7 @@ def ground_steps(geobox: GeoBox, rows: slice) -> Steps:
 
     Source: metric of the ellipsoid, M(φ) dφ northwards and N(φ) cos φ dλ eastwards (Snyder 1987, p. 24 to 25).
     """
-    crs = CRS.from_user_input(str(geobox.crs))
-    geod, geodetic = crs.get_geod(), crs.geodetic_crs
-    assert geod is not None, "a CRS of the Earth has an ellipsoid"
-    assert geodetic is not None, "a CRS of the Earth has a geodetic base"
-    to_degrees = Transformer.from_crs(crs, geodetic, always_xy=True)
+    geod, to_degrees = ellipsoid_of(geobox)
     a, b, c, d, e, f = tuple(geobox.transform)[:6]
     row = np.arange(rows.start, rows.stop) + 0.5
     col = np.full_like(row, geobox.shape.x / 2)

@@ -20,6 +20,7 @@ from flora.errors import OutputError
 from flora.products.components import BLOCK, Component, components
 from flora.products.geographic import Globe, split_at_antimeridian
 from flora.products.layers import WATER
+from flora.products.qgisstyle import polygon_style, style_text
 from flora.products.result import LIKELIHOOD, OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
 from flora.products.smooth import smooth as smoothed
 from flora.raster.file import RasterFile
@@ -28,6 +29,8 @@ GEOPACKAGE = "polygons.gpkg"
 HECTARE = 1e4  # m²
 DIGITS = 7  # of a degree: 1 cm
 BATCH = 2000  # features written at once
+# Readers of the last ten years know this version; GDAL's own choice makes those before 3.7 warn.
+GEOPACKAGE_OPTIONS = {"VERSION": "1.2"}
 PERCENT = 100.0
 
 
@@ -93,11 +96,12 @@ def write_vectors(
     }
     names = {kind: f"{kind}_polygons.geojson" for kind in layers}
     fixed = {"event": event or result.name, "time": str(result.summary.get("time") or "")}
-    written = []
+    written: list[Patches] = []
     with added(result.folder, [GEOPACKAGE, *names.values()], overwrite=overwrite) as hidden:
         for kind, file in layers.items():
             features = _features(result, file, fixed, min_area_m2, smooth, block)
             count, area = _write(features, hidden / GEOPACKAGE, hidden / names[kind], kind, file.crs)
+            _add_style(hidden / GEOPACKAGE, kind, new=not written)
             place = result.folder / names[kind]
             written.append(Patches(kind, count, area, place, result.folder / GEOPACKAGE))
     return written
@@ -187,18 +191,52 @@ def _append(path: Path, layer: str, crs: str, features: list[_Feature], new: boo
     names = ("area_m2", "area_ha", "mean_likelihood")
     numbers = [np.array([f.fields[name] for f in features], np.float64) for name in names]
     texts = [np.array([f.fields[name] for f in features], object) for name in ("event", "time")]
+    _to_geopackage(
+        path,
+        new,
+        layer=layer,
+        geometry=np.array([shapely.to_wkb(f.polygon) for f in features], object),
+        field_data=[*numbers, *texts],
+        fields=np.array([*names, "event", "time"], object),
+        geometry_type="Polygon",
+        crs=crs,
+    )
+
+
+def _add_style(path: Path, layer: str, new: bool) -> None:
+    """Puts the style of a layer into the table in which QGIS looks for it."""
+    told = {
+        "f_table_catalog": "",
+        "f_table_schema": "",
+        "f_table_name": layer,
+        "f_geometry_column": "geom",
+        "styleName": layer,
+        "styleQML": style_text(polygon_style(layer)),
+        "styleSLD": "",
+        "description": f"Polygons of {layer}",
+        "owner": "",
+        "ui": "",
+        "update_time": "",
+    }
+    _to_geopackage(
+        path,
+        new,
+        layer="layer_styles",
+        geometry=None,
+        field_data=[*(np.array([text], object) for text in told.values()), np.array([True])],
+        fields=np.array([*told, "useAsDefault"], object),
+        layer_options={"FID": "id"} if new else {},
+    )
+
+
+def _to_geopackage(path: Path, new: bool, **content: Any) -> None:
+    """Writes a table of a GeoPackage, or adds to it.
+
+    Raises:
+        OutputError: It cannot be written.
+    """
     try:
-        pyogrio.raw.write(
-            path,
-            geometry=np.array([shapely.to_wkb(f.polygon) for f in features], object),
-            field_data=[*numbers, *texts],
-            fields=np.array([*names, "event", "time"], object),
-            geometry_type="Polygon",
-            crs=crs,
-            driver="GPKG",
-            layer=layer,
-            append=not new,
-        )
+        pyogrio.raw.write(path, driver="GPKG", append=not new, dataset_options=GEOPACKAGE_OPTIONS, **content)
     except DataSourceError as error:
         raise OutputError(
             f"'{path.name}' could not be written ({error}); expected a writable folder with enough free space. Free "

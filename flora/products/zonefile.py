@@ -97,13 +97,37 @@ def _names(file: Path, fields: list[str], values: Any, wanted: str | None, count
 def _zone(name: str, shape: Any, source: CRS, geobox: GeoBox) -> Zone:
     west, south, east, north = shape.bounds
     dense = shapely.segmentize(shape, max(east - west, north - south) / PIECES)
-    to_map = Transformer.from_crs(source, CRS.from_user_input(str(geobox.crs)), always_xy=True)
     to_degrees = Transformer.from_crs(source, 4326, always_xy=True)
-    inverse = ~geobox.transform
-
-    def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
-        return np.stack(apply_affine(inverse, *to_map.transform(*points.T)), axis=1)
-
     degrees = shapely.transform(dense, lambda points: np.stack(to_degrees.transform(*points.T), axis=1))
     area, _ = Geod(ellps="WGS84").geometry_area_perimeter(shapely.orient_polygons(degrees))
-    return Zone(name, shapely.transform(dense, place), abs(area) / SQUARE_KM)
+    return Zone(name, _on_grid(dense, source, geobox), abs(area) / SQUARE_KM)
+
+
+def _on_grid(shape: Any, source: CRS, geobox: GeoBox) -> Polygon | MultiPolygon:
+    """Brings a zone to px of a grid.
+
+    On a grid of degrees whose longitudes run past ±180, what lies beyond the antimeridian is a turn away: so a zone is
+    laid there once more to each side.
+    """
+    target = CRS.from_user_input(str(geobox.crs))
+    to_map = Transformer.from_crs(source, target, always_xy=True)
+    inverse = ~geobox.transform
+
+    def placed(turn: float = 0.0) -> Polygon | MultiPolygon:
+        def place(points: NDArray[np.float64]) -> NDArray[np.float64]:
+            x, y = to_map.transform(*points.T)
+            return np.stack(apply_affine(inverse, x + turn, y), axis=1)
+
+        return _areal(shapely.transform(shape, place))
+
+    bounds = geobox.extent.boundingbox
+    if not target.is_geographic or (bounds.left >= -180 and bounds.right <= 180):
+        return placed()
+    return _areal(shapely.union_all([shapely.make_valid(placed(turn)) for turn in (-360.0, 0.0, 360.0)]))
+
+
+def _areal(shape: Any) -> Polygon | MultiPolygon:
+    """Leaves only the areas of what a repair may have given."""
+    if isinstance(shape, Polygon | MultiPolygon):
+        return shape
+    return MultiPolygon([part for part in shapely.get_parts(shape) if isinstance(part, Polygon)])

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from rasterio.features import rasterize
 
 from flora.products.area import SQUARE_KM, row_areas
 from flora.products.components import BLOCK
+from flora.products.landcover import LandCover, in_order
 from flora.products.layers import WATER
 from flora.products.population import Population
 from flora.products.result import LIKELIHOOD, OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
@@ -27,9 +28,11 @@ from flora.raster.grid import require_same_grid
 CSV_FILE, JSON_FILE = "zones.csv", "zones.json"
 SURE, POSSIBLE = 0.9, 0.1  # probability from which a pixel is in the low and in the high figure
 OVERALL = "overall"
+COVERED = ("scene_km2", "water_km2", "flood_km2")  # figures told by land cover
 DIGITS = 6
 
 Mask = NDArray[np.bool_]
+Cover = tuple[NDArray[np.intp], list[str]]  # place of each pixel's class in a list of names
 
 
 @dataclass
@@ -51,6 +54,8 @@ class Figures:
         people: People that the population raster has there; None without one.
         people_in_water: Of them, on pixels mapped as water.
         people_in_flood: Of them, on pixels mapped as flood.
+        land_cover: Of each class of land cover, its area inside the scene (`scene_km2`), the part of it mapped as
+            water (`water_km2`) and, where the product tells it, as flood (`flood_km2`); None without land cover.
     """
 
     zone: str
@@ -67,9 +72,16 @@ class Figures:
     people: float | None = None
     people_in_water: float | None = None
     people_in_flood: float | None = None
+    land_cover: dict[str, dict[str, float]] | None = None
 
     def add(self, name: str, amount: float) -> None:
-        """Adds to one of the figures."""
+        """Adds to one of the figures; one of a class of land cover is `class/figure`."""
+        kind, _, figure = name.rpartition("/")
+        if kind:
+            assert self.land_cover is not None, "started with land cover"
+            areas = self.land_cover.setdefault(kind, {})
+            areas[figure] = areas.get(figure, 0.0) + amount
+            return
         setattr(self, name, (getattr(self, name) or 0.0) + amount)
 
 
@@ -79,6 +91,7 @@ def write_zones(
     *,
     name_field: str | None = None,
     population: str | Path | None = None,
+    land_cover: str | Path | None = None,
     overwrite: bool = False,
     block: int = BLOCK,
 ) -> list[Figures]:
@@ -91,6 +104,7 @@ def write_zones(
         zones: File of polygons (GeoPackage, GeoJSON, Shapefile, …) in any CRS; None for the whole scene alone.
         name_field: Its field with the names; None for one that is called so, or else numbers.
         population: Raster of people a cell, in any CRS.
+        land_cover: Raster of ESA WorldCover codes, or others, in any CRS.
         overwrite: Whether older figures are replaced.
         block: Side of what is read at once, px; does not change the result.
 
@@ -98,10 +112,12 @@ def write_zones(
         The figures, overall first.
 
     Raises:
-        InputError: The product, the zones or the population cannot be read, or the scene has no CRS.
+        InputError: The product, the zones, the population or the land cover cannot be read, or the scene has no
+            CRS.
         OutputError: The files cannot be written.
     """
-    figures = count_zones(folder, zones, name_field=name_field, population=population, block=block)
+    rasters = {"population": population, "land_cover": land_cover}
+    figures = count_zones(folder, zones, name_field=name_field, block=block, **rasters)
     with added(Path(folder).expanduser(), [CSV_FILE, JSON_FILE], overwrite=overwrite) as hidden:
         _write(hidden, figures)
     return figures
@@ -113,20 +129,22 @@ def count_zones(
     *,
     name_field: str | None = None,
     population: str | Path | None = None,
+    land_cover: str | Path | None = None,
     block: int = BLOCK,
 ) -> list[Figures]:
     """Counts as `write_zones` does, and writes nothing."""
     result = open_result(folder)
-    source = _Source(result, Population(population) if population else None)
+    source = _Source(result, Population(population) if population else None, land_cover)
     known = read_zones(zones, name_field, source.geobox) if zones else []
     figures = [source.start(OVERALL), *(source.start(zone.name) for zone in known)]
     for rows, cols in _blocks(source.geobox, block):
         amounts = source.amounts(rows, cols)
-        _add(figures[0], amounts, None)
+        cover = source.land_cover.read(rows, cols) if source.land_cover else None
+        _add(figures[0], amounts, cover, np.ones(amounts["scene_km2"].shape, np.bool_))
         for zone, told in zip(known, figures[1:], strict=True):
             inside = _inside(zone, source.geobox, rows, cols)
             if inside is not None:
-                _add(told, amounts, inside)
+                _add(told, amounts, cover, inside)
     for zone, told in zip(known, figures[1:], strict=True):
         told.covered_share = min(1.0, told.scene_km2 / zone.square_km) if zone.square_km else 0.0
     return figures
@@ -135,7 +153,7 @@ def count_zones(
 class _Source:
     """Reads what is counted, block by block."""
 
-    def __init__(self, result: Result, population: Population | None) -> None:
+    def __init__(self, result: Result, population: Population | None, land_cover: str | Path | None) -> None:
         self.water = result.layer(OBSERVED_WATER)
         self.likelihood = result.layer(LIKELIHOOD)
         self.flood, self.exclusion, self.reference = (
@@ -144,6 +162,7 @@ class _Source:
         )
         self.geobox = result.located(self.water)
         self.population = population
+        self.land_cover = LandCover(land_cover, self.geobox) if land_cover else None
         layers = (self.water, self.likelihood, self.flood, self.exclusion, self.reference)
         require_same_grid([layer for layer in layers if layer])
 
@@ -157,6 +176,8 @@ class _Source:
         if self.population:
             figures.people = figures.people_in_water = 0.0
             figures.people_in_flood = 0.0 if self.flood else None
+        if self.land_cover:
+            figures.land_cover = {}
         return figures
 
     def amounts(self, rows: slice, cols: slice) -> dict[str, NDArray[np.float64]]:
@@ -222,20 +243,41 @@ def _inside(zone: Zone, geobox: GeoBox, rows: slice, cols: slice) -> Mask | None
     return inside
 
 
-def _add(figures: Figures, amounts: dict[str, NDArray[np.float64]], inside: Mask | None) -> None:
+def _add(
+    figures: Figures, amounts: dict[str, NDArray[np.float64]], cover: Cover | None, inside: Mask
+) -> None:
     for name, amount in amounts.items():
-        figures.add(name, float(amount.sum() if inside is None else amount[inside].sum()))
+        figures.add(name, float(amount[inside].sum()))
+    if cover is None:
+        return
+    places, kinds = cover
+    for name in filter(amounts.__contains__, COVERED):
+        sums = np.bincount(places[inside], weights=amounts[name][inside], minlength=len(kinds))
+        for kind, amount in zip(kinds, sums, strict=True):
+            figures.add(f"{kind}/{name}", float(amount))
 
 
 def _write(folder: Path, figures: list[Figures]) -> None:
-    rows = [{key: _rounded(value) for key, value in asdict(told).items()} for told in figures]
+    kinds = in_order({kind for told in figures for kind in told.land_cover or {}})
+    rows = [_rounded(asdict(told)) for told in figures]
     with (folder / CSV_FILE).open("w", encoding="utf-8", newline="") as file:
-        table = csv.DictWriter(file, [field.name for field in fields(Figures)])
+        flat = [_flat(row, kinds) for row in rows]
+        table = csv.DictWriter(file, list(flat[0]))
         table.writeheader()
-        table.writerows(rows)
+        table.writerows(flat)
     text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
 
 
+def _flat(row: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
+    """Gives a row of the table: a column for each figure of each class of land cover."""
+    flat = {name: value for name, value in row.items() if name != "land_cover"}
+    cover = row["land_cover"] or {}
+    names = [name for name in COVERED if row.get(name) is not None]
+    return flat | {f"{kind}_{name}": cover.get(kind, {}).get(name, 0.0) for kind in kinds for name in names}
+
+
 def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _rounded(part) for name, part in value.items()}
     return round(value, DIGITS) if isinstance(value, float) else value

@@ -1,0 +1,110 @@
+"""What a flood map in memory says of itself: names, codes and meanings after CF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+import dask.array as da
+import numpy as np
+import xarray as xr
+
+from flora.products.layers import NO_DATA
+from flora.products.layerstyle import BITS, CLASSES
+from flora.raster.context import grid_of
+
+CONVENTIONS: Final = "CF-1.10"
+LONG_NAMES: Final = {
+    "observed_water": "all water seen",
+    "observed_flood": "observed water that is no reference water",
+    "change": "water of two dates",
+    "exclusion": "where the map must not be relied on",
+    "advisory": "where the map should be read with care",
+    "likelihood": "calibrated probability of water",
+    "water_probability": "calibrated probability of water",
+    "optical": "reflectance reconstructed from radar, not photographed",
+    "optical_uncertainty": "Laplace scale of the reconstructed reflectance",
+}
+DEGREES: Final = {"latitude": "degrees_north", "longitude": "degrees_east"}
+UNITS: Final = {
+    "likelihood": "percent",
+    "water_probability": "1",
+    "optical": "1",
+    "optical_uncertainty": "1",
+}
+
+
+def flood_dataset(
+    layers: Mapping[str, da.Array],
+    prediction: xr.Dataset,
+    scene: xr.Dataset,
+    earlier: xr.Dataset | None,
+    reference: str,
+) -> xr.Dataset:
+    """Puts the layers of a flood map beside the optical picture, with the attributes that CF asks for.
+
+    Args:
+        layers: uint8, (y, x), by name.
+        prediction: As `flora.predict` gives it.
+        scene: The scene with the flood.
+        earlier: The scene from before, on the same grid; None without one.
+        reference: Where the reference water comes from.
+
+    Returns:
+        The flood map; `grid_mapping` and `_FillValue` stand in the encoding, from where xarray writes them.
+    """
+    flood = prediction.rename(optical_spread="optical_uncertainty")
+    for name, data in layers.items():
+        flood[name] = (scene["VV"].dims, data)
+        # Each value of the exclusion means something; in the others 255 is no data.
+        fill = {} if name == "exclusion" else {"_FillValue": NO_DATA}
+        flood[name].encoding.update(fill | {"dtype": "uint8"})
+    for dim, told in _axes(scene).items():
+        flood[dim] = flood[dim].assign_attrs(told)
+    mapping = scene["VV"].encoding.get("grid_mapping") or _crs_variable(scene)
+    for key, layer in flood.data_vars.items():
+        layer.attrs.update(_attributes(str(key), reference))
+        if mapping:
+            layer.encoding["grid_mapping"] = mapping
+    about: dict[str, Any] = {"Conventions": CONVENTIONS, "reference": reference}
+    if earlier is not None:
+        about |= {
+            "before": str(earlier.attrs.get("name", "")),
+            "before_time": str(earlier.attrs.get("time") or ""),
+            "before_source": [str(source) for source in earlier.attrs.get("source", [])],
+        }
+    return flood.assign_attrs(about)
+
+
+def _axes(scene: xr.Dataset) -> dict[Any, dict[str, str]]:
+    """Gives the standard name and the unit of the coordinates that the grid has."""
+    crs = grid_of(scene["VV"]).crs
+    if crs is None:
+        return {}
+    if crs.geographic:
+        told = [{"standard_name": name, "units": unit} for name, unit in DEGREES.items()]
+    else:
+        unit = str(crs.units[0])
+        told = [{"standard_name": f"projection_{axis}_coordinate", "units": unit} for axis in "yx"]
+    return {dim: attrs for dim, attrs in zip(scene["VV"].dims, told, strict=True) if dim in scene.coords}
+
+
+def _crs_variable(scene: xr.Dataset) -> str | None:
+    """Gives the name of the coordinate that holds the CRS; None without one."""
+    holding = (str(name) for name, variable in scene.coords.items() if "crs_wkt" in variable.attrs)
+    return next(holding, None)
+
+
+def _attributes(name: str, reference: str) -> dict[str, Any]:
+    """Gives long name, unit and flags of a layer."""
+    long_name = f"reference water: {reference}" if name == "reference_water" else LONG_NAMES.get(name)
+    told: dict[str, Any] = {"long_name": long_name} if long_name else {}
+    if name in UNITS:
+        told["units"] = UNITS[name]
+    if name in CLASSES:
+        told["flag_values"] = np.array([c.value for c in CLASSES[name]], np.uint8)
+        told["flag_meanings"] = " ".join(c.name for c in CLASSES[name])
+    if name in BITS:
+        told["flag_masks"] = np.array([flag.bit for flag in BITS[name]], np.uint8)
+        told["flag_meanings"] = " ".join(flag.name for flag in BITS[name])
+    return told
