@@ -109,6 +109,16 @@ def test_before_elsewhere_is_refused(scenes) -> None:
         map_flood(after, far, weights=StandInCheckpoint())
 
 
+def test_an_occurrence_of_one_percent_is_a_mask_unless_a_threshold_is_given(scenes) -> None:
+    rare = raster(np.ones(UTM.shape, np.uint8))
+    for threshold, told, water in ((None, "a mask", 1), (50, "occurrence of at least 50 %", 0)):
+        flood = map_flood(
+            scenes[0], reference_water=rare, reference_threshold=threshold, weights=StandInCheckpoint()
+        )
+        assert flood.attrs["reference"] == told
+        assert (flood["reference_water"].compute(scheduler="synchronous") == water).all()
+
+
 def test_a_reference_that_is_neither_is_refused(scenes) -> None:
     with pytest.raises(InputError, match="holds 200; expected a mask of 0 and 1"):
         map_flood(

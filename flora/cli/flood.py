@@ -22,7 +22,10 @@ Before = Annotated[
 ReferenceWater = Annotated[
     Path | None, option("Water without a flood: a mask of 0 and 1, or JRC occurrence in %.", KNOWN)
 ]
-ReferenceThreshold = Annotated[float, option("Occurrence from which water counts as reference, %.", KNOWN)]
+ReferenceThreshold = Annotated[
+    float | None,
+    option("Occurrence from which water counts as reference, %; left out, 50 unless it is a mask.", KNOWN),
+]
 Dem = Annotated[Path | None, option("Elevation in m; steep slopes are excluded.", KNOWN)]
 LandCover = Annotated[Path | None, option("ESA WorldCover; towns and dense vegetation are excluded.", KNOWN)]
 Archive = Annotated[Path | None, option("Optical image of these days or from before the event.", KNOWN)]
@@ -39,7 +42,7 @@ def flood(
     out: Annotated[Path, typer.Option(help="Folder of results; the map gets a folder of the scene's name.")],
     before: Before = None,
     reference_water: ReferenceWater = None,
-    reference_threshold: ReferenceThreshold = 50.0,
+    reference_threshold: ReferenceThreshold = None,
     dem: Dem = None,
     land_cover: LandCover = None,
     optical: Archive = None,

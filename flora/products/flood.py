@@ -37,7 +37,7 @@ def map_flood(
     optical: xr.Dataset | str | Path | None = None,
     weights: Checkpoint | Path | str | None = None,
     *,
-    reference_threshold: float = OCCURRENCE,
+    reference_threshold: float | None = None,
     tile: int = DEFAULT_TILE,
     device: str = "auto",
     precision: str = "auto",
@@ -56,7 +56,8 @@ def map_flood(
         land_cover: ESA WorldCover codes, to exclude towns and dense vegetation.
         optical: An optical picture of these days or from before; helps the network.
         weights: Checkpoint; None for the one that comes with FLoRA.
-        reference_threshold: Occurrence from which water counts as reference, %.
+        reference_threshold: Occurrence from which water counts as reference, %; None for 50 where `reference_water`
+            is one by its values. Give it where an occurrence nowhere exceeds 1 %, or it is taken for a mask.
         tile: Side of a tile, px, a multiple of the network's grid.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `auto`, `fp32` or `bf16`.
@@ -99,8 +100,8 @@ def map_flood(
     return flood_dataset(layers, prediction, scene, earlier, told)
 
 
-def _check_threshold(percent: float) -> None:
-    if not 0 < percent <= 100:
+def _check_threshold(percent: float | None) -> None:
+    if percent is not None and not 0 < percent <= 100:
         raise ConfigError(
             f"The reference threshold is {percent:g}; expected an occurrence above 0 and up to 100 %, such as "
             f"{OCCURRENCE:g}."

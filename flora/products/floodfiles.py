@@ -16,7 +16,6 @@ from flora.products.floodpicture import write_flood_quicklook
 from flora.products.floodsummary import FloodSummary, FloodTally, flood_words, summarize_flood
 from flora.products.folder import SUMMARY_FILE, require_free, staged
 from flora.products.usage import Usage
-from flora.products.water import OCCURRENCE
 from flora.products.write import QUICKLOOK_FILE, Progress, fill, open_sinks, scene_grid, tags_of
 from flora.raster import open_optical, open_sar, require_valid
 from flora.raster.align import align_scene
@@ -31,7 +30,7 @@ def run_flood(
     *,
     before: Files | None = None,
     reference_water: str | Path | None = None,
-    reference_threshold: float = OCCURRENCE,
+    reference_threshold: float | None = None,
     dem: str | Path | None = None,
     land_cover: str | Path | None = None,
     optical: str | Path | None = None,

@@ -12,7 +12,7 @@ from odc.geo.geobox import GeoBox
 
 from flora.errors import InputError
 from flora.products.layers import NO_DATA
-from flora.products.water import LARGEST_OCCURRENCE, reference_water
+from flora.products.water import LARGEST_OCCURRENCE, OCCURRENCE, reference_water
 from flora.raster.context import Context, FileBand, open_context
 from flora.raster.polarisation import Layer
 from flora.raster.sampled import sample_of
@@ -25,7 +25,7 @@ def find_reference(
     older: da.Array | None,
     geobox: GeoBox,
     like: da.Array,
-    threshold: float,
+    threshold: float | None,
 ) -> tuple[da.Array | None, str]:
     """Gives the reference water, lazily.
 
@@ -34,7 +34,8 @@ def find_reference(
         older: Water observed in an earlier scene, (y, x), on the scene's grid.
         geobox: Grid of the scene.
         like: A layer of the scene whose tiles are taken, (y, x).
-        threshold: Occurrence from which water counts as reference, %.
+        threshold: Occurrence from which water counts as reference, %; None where the values are to tell whether it is
+            one, then 50.
 
     Returns:
         1 water, 0 land, 255 unknown, (y, x), None where nothing is known; and where it comes from.
@@ -45,16 +46,17 @@ def find_reference(
     if given is None:
         return older, "none" if older is None else FROM_BEFORE
     context = open_context(given, geobox, "classes")
-    mask = _is_mask(context)
+    mask = _is_mask(context) and threshold is None
+    least = OCCURRENCE if threshold is None else threshold
     reference: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         _read,
         context=context,
-        threshold=None if mask else threshold,
+        threshold=None if mask else least,
         chunks=like.chunks,
         dtype=np.uint8,
         meta=np.empty((0, 0), np.uint8),
     )
-    return reference, "a mask" if mask else f"occurrence of at least {threshold:g} %"
+    return reference, "a mask" if mask else f"occurrence of at least {least:g} %"
 
 
 def _read(context: Context, threshold: float | None, block_info: Any = None) -> Any:
