@@ -203,6 +203,25 @@ def test_temperature_undoes_overconfidence() -> None:
     assert scores.choose_temperature() == pytest.approx(3.0, rel=0.1)
 
 
+@pytest.mark.parametrize("wet", [-3.0, 0.0, 2.0])
+def test_the_threshold_is_the_best_where_probabilities_are_calibrated(wet: float) -> None:
+    generator = torch.Generator().manual_seed(1)
+    logits = torch.randn(1, 300, 300, generator=generator) * 2 + wet
+    water = (torch.rand(1, 300, 300, generator=generator) < torch.sigmoid(logits)).float()
+    scores, ones = ValidationScores(), torch.ones(1, 300, 300, dtype=torch.bool)
+    none = torch.zeros(1, 3, 300, 300)
+    scores.update(logits * 1.5, none, water, ones, none, none.bool(), ["a"])
+
+    def iou(threshold: float) -> float:
+        found = torch.sigmoid(logits) >= threshold
+        return float((found & (water > 0)).sum() / (found | (water > 0)).sum())
+
+    chosen = scores.choose_threshold(temperature=1.5)
+    best = max((iou(step / 50), step / 50) for step in range(1, 50))
+    assert iou(chosen) > best[0] - 0.003
+    assert chosen == pytest.approx(best[1], abs=0.06)
+
+
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
     return checkpoint.load(path).model.state_dict()
 
