@@ -1,0 +1,247 @@
+"""What `flora bench quality` measures and writes: turns undone, parts of a picture by hand, honest tables, resuming."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from data_trees import (
+    write_deepflood_area,
+    write_sen1floods11,
+    write_sen1floods11_weak,
+    write_sen12ms,
+)
+from test_train import made_chip
+
+from flora import checkpoint
+from flora.baselines import archive, comparison
+from flora.baselines.chart import line_chart
+from flora.baselines.quality import Protocol
+from flora.baselines.results import spread, write_page
+from flora.baselines.testbed import PublicSources
+from flora.baselines.variants import MAIN, Budget, budgeted, variant_files
+from flora.baselines.verdicts import verdicts
+from flora.chip import Batch, collate
+from flora.config import load_yaml
+from flora.data import open_dataset
+from flora.data.augment import AugmentConfig
+from flora.data.loader import MixtureConfig, training_loader
+from flora.data.pack import pack
+from flora.errors import DataError
+from flora.evaluate import Prediction, TurnedPredictor
+from flora.evaluate.turns import turn, turn_back
+from flora.model import FLoRA, ModelConfig
+from flora.train import Experiment
+from flora.train.module import JointModule, TeacherModule
+
+CONFIGS = Path(__file__).resolve().parents[1] / "configs"
+TINY = ModelConfig(name="tiny", widths=(8, 8, 8, 8), head_channels=8)
+
+
+def test_turns_are_eight_and_undone() -> None:
+    image = torch.arange(12.0).view(1, 3, 4)
+    turned = [turn(image, number) for number in range(8)]
+    assert len({tuple(t.shape) + tuple(t.flatten().tolist()) for t in turned}) == 8
+    assert all(torch.equal(turn_back(t, number), image) for number, t in enumerate(turned))
+
+
+def test_the_mean_of_turns_is_the_answer_of_who_minds_no_direction_and_halves_a_bias() -> None:
+    batch = collate([made_chip(0, 64)])
+
+    def pointwise(asked: Batch, /) -> Prediction:
+        return Prediction(torch.sigmoid(-asked.sar[:, 1] - 18), asked.optical[:, :3])
+
+    def leaning(asked: Batch, /) -> Prediction:
+        return Prediction(torch.linspace(0, 1, 64).expand(1, 64, 64))
+
+    plain, mean = pointwise(batch), TurnedPredictor(pointwise)(batch)
+    torch.testing.assert_close(mean.probability, plain.probability)
+    torch.testing.assert_close(mean.optical, plain.optical)
+    level = TurnedPredictor(leaning)(batch)
+    torch.testing.assert_close(level.probability, torch.full((1, 64, 64), 0.5))
+    assert level.optical is None
+
+
+def test_psnr_of_a_part_by_hand() -> None:
+    chip = made_chip(0, 64)
+    assert chip.optical is not None
+    flooded = {chip.meta.chip: chip.water == 1}
+    wrong = torch.from_numpy(chip.optical[:3] + 0.03 * (chip.water == 1))[None]  # 0.1 of the range of DN/3000
+    answers = {chip.meta.chip: Prediction(None, wrong)}
+    parts = {"all": None, "flooded": flooded, "other": {chip.meta.chip: chip.water == 0}}
+    found = archive.pooled_psnr(answers, [chip], parts, 20)
+    assert found["flooded[DN/3000]"]["psnr"] == pytest.approx(20, abs=0.01)
+    assert found["other[DN/3000]"]["psnr"] == 100
+    share = float((chip.water == 1).mean())
+    assert found["all[DN/3000]"]["psnr"] == pytest.approx(20 - 10 * math.log10(share), abs=0.01)
+    assert found["flooded[DN/3000]"]["pixels"] == (chip.water == 1).sum()
+
+
+def test_cues_show_what_they_say_and_leave_the_truth() -> None:
+    chips = [made_chip(n, 64) for n in range(4)]
+    chips = [c.with_layers(prior=c.prior + 0.01 * n) for n, c in enumerate(chips)]
+    shown = {cue: archive._shown(chips[0], chips, 0, cue) for cue in archive.CUES}
+    assert all(np.array_equal(s.optical, chips[0].optical) for s in shown.values())
+    assert not shown["none"].prior_valid.any()
+    assert np.array_equal(shown["before"].prior, chips[0].prior)
+    assert np.array_equal(shown["same_day"].prior, chips[0].optical)
+    assert np.array_equal(shown["wrong_place"].prior, chips[2].prior)
+    assert shown["half_cloud"].prior_valid.mean() == pytest.approx(0.5, abs=0.1)
+    hidden = ~shown["half_cloud"].prior_valid[0]
+    assert (shown["unmasked_cloud"].prior[:, hidden] == np.float32(archive.CLOUD_REFLECTANCE)).all()
+    assert shown["unmasked_cloud"].prior_valid.all()
+
+
+@pytest.fixture(scope="module")
+def tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = tmp_path_factory.mktemp("data")
+    write_sen1floods11(root / "sen1floods11", {"test": ("Spain_1", "USA_2")}, 64)
+    return root
+
+
+def quick() -> Protocol:
+    return Protocol(resamples=10, margin=0, lpips=None)
+
+
+def test_weights_are_scored_once_and_again_when_they_change(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    torch.manual_seed(0)
+    path = checkpoint.save(tmp_path / "w.safetensors", checkpoint.Checkpoint(FLoRA(TINY)))
+    sources = PublicSources(tree, ["sen1floods11"])
+    record = comparison.Record(tmp_path / "quality_weights.json", quick(), ["flora"])
+    entry = record.score("w", checkpoint.load(path), sources, lambda _: None)
+    scores = entry["sources"]["sen1floods11"]
+    assert scores["chips"] == 2
+    assert set(scores["figures"]) >= {
+        "iou_micro",
+        "iou_macro",
+        "ece",
+        "brier",
+        "psnr[DN/3000]",
+        "psnr_floor[DN/3000]",
+    }
+    assert scores["risk_coverage"][-1][0] == 1
+    json.loads((tmp_path / "quality_weights.json").read_text())
+
+    asked: list[str] = []
+    real = comparison.score_source
+
+    def counted(*words: object, **options: object) -> object:
+        asked.append("again")
+        return real(*words, **options)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(comparison, "score_source", counted)
+    again = comparison.Record(tmp_path / "quality_weights.json", quick(), ["flora"])
+    again.score("w", checkpoint.load(path), sources, lambda _: None)
+    assert not asked
+    checkpoint.save(path, checkpoint.Checkpoint(FLoRA(TINY)))
+    again.score("w", checkpoint.load(path), sources, lambda _: None)
+    assert asked == ["again"]
+    page = write_page(tmp_path, tmp_path / "docs" / "results.md")[0].read_text()
+    assert "**FLoRA, w**" in page
+    assert "2 chips; strong water labels; toa reflectance" in page
+
+
+def test_sources_that_are_not_there_are_named(tree: Path, tmp_path: Path) -> None:
+    assert [s.entry.name for s in PublicSources(tree).sources] == ["sen1floods11"]
+    assert len(PublicSources(tree, limit=1).sources[0].chips) == 1
+    with pytest.raises(DataError, match="no test chips of guaiba"):
+        PublicSources(tree, ["guaiba"])
+    with pytest.raises(DataError, match="'mars'; use some of sen1floods11"):
+        PublicSources(tree, ["mars"])
+    with pytest.raises(DataError, match="no quality"):
+        write_page(tmp_path, tmp_path / "results.md")
+
+
+def scored(**figures: float) -> dict[str, object]:
+    return {"sources": {"sen1floods11": {"figures": figures}}, "cues": {}}
+
+
+def test_verdicts_name_losses_as_wins() -> None:
+    rivals = {"entries": {"threshold": scored(iou_micro=0.6, iou_macro=0.5)}}
+    text = verdicts(rivals, {"entries": {"default": scored(iou_micro=0.64, iou_macro=0.5, ece=0.05)}})
+    lines = [line for line in text.splitlines() if "sen1floods11" in line]
+    assert "≥ 0.650 | 0.640 | **no**" in lines[0]
+    assert "≥ 0.500 | 0.500 | yes" in lines[1]
+    assert "≤ 0.05 | 0.050 | yes" in lines[2]
+    assert verdicts(rivals, {"entries": {"other": scored()}}) == ""
+
+
+def test_spread_over_seeds_by_hand() -> None:
+    entries = [scored(iou_micro=value) for value in (0.5, 0.6, 0.7)]
+    column = ("iou_micro", "IoU micro", 1, 3)
+    assert spread(entries, "sen1floods11", column) == "0.600 ± 0.100"
+    assert spread(entries[:1], "sen1floods11", column) == "0.500"
+    assert spread(entries, "guaiba", column) == "–"
+
+
+def test_a_chart_is_svg_with_a_curve_a_name() -> None:
+    text = line_chart("Errors", "share", "rate", {"a & b": [(0, 0), (1, 0.03)], "c": [(0.5, 0.01)]})
+    assert text.count("<polyline") == 2
+    assert "a &amp; b" in text
+    assert "64.0," in text
+    assert ">0.04<" in text, "the axis ends above the highest point"
+
+
+def test_a_budget_changes_no_more_than_it_says() -> None:
+    budget = Budget(steps=30, seeds=1, preset="default", crop=128, batch=4)
+    files = variant_files(CONFIGS)
+    assert set(MAIN) <= set(files)
+    for name in ("flora", "unet", "published", "no_film"):
+        experiment = load_yaml(files[name], Experiment)
+        given = budgeted(experiment, name, 2, budget, Path("p"))
+        assert (given.joint.steps, given.seed, given.name) == (30, 2, f"{name}-2")
+        assert given.data.size == (256 if name == "published" else 128)
+        assert given.changes == experiment.changes
+        assert given.faults == experiment.faults
+        assert given.joint.objective == experiment.joint.objective
+        assert given.teacher is None or given.teacher.steps == 6
+    assert (
+        budgeted(load_yaml(files["unet"], Experiment), "unet", 0, budget, Path("p")).model == "unet-default"
+    )
+
+
+def published_tree(name: str, root: Path) -> list[str]:
+    """Writes a tiny tree in the published layout and names the datasets that are packed of it."""
+    if name == "sen1floods11":
+        write_sen1floods11(root, {"train": ("Ghana_1", "Spain_2")}, 128)
+        write_sen1floods11_weak(root, {"Ghana_3": "S2IndexLabelWeak"})
+        return ["sen1floods11", "sen1floods11_weak"]
+    if name == "sen12ms":
+        write_sen12ms(root, (("ROIs1158_spring", 1, 30), ("ROIs1158_spring", 8, 5)))
+        return ["sen12ms"]
+    codes = np.repeat(np.repeat(np.array([[0, 1], [2, 3]], np.uint8), 320, 0), 320, 1)
+    for number, place in enumerate(("Elizabeth", "Kinston", "Lumberton", "Wilson")):
+        write_deepflood_area(root, f"{place}_Florence_14_09_18_01", codes, 700000.0 + 5000 * number)
+    return ["deepflood"]
+
+
+@pytest.mark.parametrize("name", ["sen1floods11", "sen12ms", "deepflood"])
+def test_full_size_experiments_take_a_step_on_the_published_layout(name: str, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    datasets = published_tree(name, tmp_path / "data")
+    pack([c for d in datasets for c in open_dataset(d, tmp_path / "data", "train")], tmp_path / "packed")
+    experiment = load_yaml(CONFIGS / f"{name}.yaml", Experiment)
+    loader = training_loader(
+        tmp_path / "packed",
+        MixtureConfig(weights=experiment.data.mixture),
+        AugmentConfig(**experiment.augment.model_dump()),
+        batch_size=2,
+        size=64,
+        seed=0,
+        workers=0,
+    )
+    batch = next(iter(loader))
+    model = FLoRA(TINY)
+    for stage in (lambda: TeacherModule(model.teacher, experiment), lambda: JointModule(model, experiment)):
+        module = stage()
+        module.log_terms = lambda *_: None  # type: ignore[method-assign]
+        loss = module.training_step(replace(batch), 0)
+        loss.backward()
+        assert torch.isfinite(loss)
