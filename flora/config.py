@@ -152,8 +152,10 @@ def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]
     joined = dict(under)
     for key, value in over.items():
         below = joined.get(key)
-        both = isinstance(below, Mapping) and isinstance(value, Mapping)
-        joined[key] = _merged(below, value) if both else value
+        if isinstance(below, Mapping) and isinstance(value, Mapping):
+            joined[key] = _merged(below, value)
+        else:
+            joined[key] = value
     return joined
 
 

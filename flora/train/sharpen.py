@@ -46,7 +46,7 @@ class Critic(nn.Module):
             false = self._score(output.optical.detach().float(), batch)
             loss = discriminator_loss(true, false, valid, batch.weight_optical)
         self.optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         return loss.detach()
 
