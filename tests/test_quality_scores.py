@@ -27,6 +27,7 @@ from flora.baselines.testbed import PublicSources
 from flora.baselines.variants import MAIN, Budget, budgeted, variant_files
 from flora.baselines.verdicts import verdicts
 from flora.chip import Batch, collate
+from flora.cli import main
 from flora.config import load_yaml
 from flora.data import open_dataset
 from flora.data.augment import AugmentConfig
@@ -245,3 +246,24 @@ def test_full_size_experiments_take_a_step_on_the_published_layout(name: str, tm
         loss = module.training_step(replace(batch), 0)
         loss.backward()
         assert torch.isfinite(loss)
+
+
+def test_the_verb_says_what_is_missing_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as left:
+        main(
+            [
+                "bench",
+                "quality",
+                "--root",
+                str(tmp_path),
+                "--weights",
+                "default",
+                "--out",
+                str(tmp_path / "out"),
+            ]
+        )
+    assert left.value.code == 1
+    assert "holds no test chips of" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
