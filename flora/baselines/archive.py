@@ -50,6 +50,7 @@ def study(
     grid: int = 1,
     margin: int = 0,
     limit: int | None = None,
+    cues: Sequence[str] = tuple(CUES),
 ) -> dict[str, Scores]:
     """Scores a network with each kind of image, or the copied old picture where no network is given.
 
@@ -62,6 +63,7 @@ def study(
         grid: Of the network, px.
         margin: Invalid pixels around each chip, px.
         limit: At most so many chips.
+        cues: Which of `CUES` to score.
 
     Returns:
         By cue (or `persistence`): the scores of `summary`, with pooled PSNR by part of the picture added.
@@ -75,8 +77,8 @@ def study(
         copy = Persistence(MeanColour.fit(testbed.training_pictures()))
         return {"persistence": _score(copy, chips, chips, flooded, protocol, 0.5)}
     network.cue = "prior"
-    for name, title in CUES.items():
-        say(f"Guaíba, {title}")
+    for name in cues:
+        say(f"Guaíba, {CUES[name]}")
         shown = [_shown(chip, chips, place, name) for place, chip in enumerate(chips)]
         found[name] = _score(network, shown, chips, flooded, protocol, threshold, grid, margin)
     network.cue = "none"

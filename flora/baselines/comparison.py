@@ -78,6 +78,7 @@ class Record:
         sources: PublicSources,
         say: Say,
         tta: bool = False,
+        cues: Sequence[str] = tuple(archive.CUES),
         **facts: object,
     ) -> Scores:
         """Scores weights on every source and with every kind of image; writes after each, so that it can be stopped.
@@ -88,6 +89,7 @@ class Record:
             sources: What to score on.
             say: Told what is being done.
             tta: Score the mean of eight turns, radar alone only.
+            cues: Kinds of image beside the radar to score; a network that sees none is scored on radar alone.
             facts: What else is recorded of the entry.
 
         Returns:
@@ -116,8 +118,17 @@ class Record:
             write_json(self.path, self.content)
         guaiba = entry["sources"].get("guaiba", {}).get("chips")
         if guaiba and not tta and entry.get("cue_chips") != guaiba:
+            sees = getattr(loaded.model.config, "sees_optical", True)
             entry["cues"] = archive.study(
-                sources, network, self.protocol, loaded.threshold, say, grid=grid, margin=margin, limit=guaiba
+                sources,
+                network,
+                self.protocol,
+                loaded.threshold,
+                say,
+                grid=grid,
+                margin=margin,
+                limit=guaiba,
+                cues=cues if sees else ("none",),
             )
             entry["cue_chips"] = guaiba
             write_json(self.path, self.content)

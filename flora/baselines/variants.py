@@ -18,6 +18,7 @@ from flora.train.run import run
 
 VARIANTS: Final = "quality.json"
 FLORA: Final = "flora"
+COMPARED_CUES: Final = ("none", "before", "wrong_place")
 # What is trained without --full, the most telling first.
 MAIN: Final = (
     FLORA,
@@ -107,7 +108,10 @@ def compare_variants(
             record = Record(out / VARIANTS, protocol, argv)
             record.content["budget"] = asdict(budget) | {"teacher_steps": budget.teacher_steps}
             title = experiment.about or name
-            record.score(f"{name}-{seed}", checkpoint.load(weights), sources, say, variant=name, title=title)
+            loaded = checkpoint.load(weights)
+            record.score(
+                f"{name}-{seed}", loaded, sources, say, cues=COMPARED_CUES, variant=name, title=title
+            )
 
 
 def variant_files(configs: Path) -> dict[str, Path]:
