@@ -203,10 +203,12 @@ def collate(chips: Sequence[Chip]) -> Batch:
     height, width = sizes.pop()
 
     def stack(name: str, shape: tuple[int, ...], dtype: type[np.generic]) -> Tensor:
-        layers = [getattr(chip, name) for chip in chips]
-        return torch.from_numpy(
-            np.stack([np.zeros(shape, dtype) if a is None else a.astype(dtype) for a in layers])
-        )
+        # Into new memory straight away: the copies in between cost as much as drawing the samples.
+        stacked = np.empty((len(chips), *shape), dtype)
+        for place, chip in zip(stacked, chips, strict=True):
+            layer = getattr(chip, name)
+            place[...] = 0 if layer is None else layer
+        return torch.from_numpy(stacked)
 
     optical = (len(OPTICAL_BANDS), height, width)
     metas = [chip.meta for chip in chips]
