@@ -20,10 +20,14 @@ RIVALS: Final = "quality_rivals.json"
 TITLES: Final = {
     "threshold": "threshold, one rule for all sources",
     "threshold_own": "threshold, tuned on the rest of the source's dataset",
+    "threshold_published": "threshold, as published for Sen1Floods11",
     "otsu_vv": "Otsu of VV per chip, 5 x 5 median",
     "otsu_vh": "Otsu of VH per chip, 5 x 5 median",
     "mean_colour": "mean colour of training",
 }
+
+# Tuned by others on Sen1Floods11: strong where a scene is in dB and has VH.
+PUBLISHED_RULE: Final = FixedThreshold("VH", -23.5, 5)
 
 
 def score_rivals(
@@ -85,6 +89,8 @@ class _Makers:
             if split is None:
                 return None
             return self._rule(f"{entry.dataset} {split}", lambda: self.sources.tuning(entry.dataset, split))
+        if name == "threshold_published":
+            return PUBLISHED_RULE if "VH" in source.bands else None
         if name == "mean_colour":
             if not source.has_optical:
                 return None

@@ -10,6 +10,7 @@ from flora.baselines.quality import Scores
 WATER_SOURCES: Final = ("sen1floods11", "guaiba", "etci_nebraska", "ombria_france", "ombria_timor")
 DRY_SOURCES: Final = ("desert", "etci_dry")
 PICTURE_SOURCES: Final = ("sen1floods11", "guaiba", "sen12ms_cr")
+TUNED: Final = ("threshold", "threshold_own", "threshold_published")
 PSNR: Final = "psnr[DN/3000]"
 
 Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
@@ -51,7 +52,7 @@ def _water(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
     for source in WATER_SOURCES:
         for name, least in (("iou_micro", 0.05), ("iou_macro", 0.0)):
             ours = _figure(shipped, source, name)
-            rival = _best(rivals, source, name, ("threshold", "threshold_own"))
+            rival = _best(rivals, source, name, TUNED)
             if ours is not None and rival is not None:
                 what = f"{source}: {name.replace('iou_', 'IoU ')} above the best tuned threshold"
                 yield what, f"≥ {rival + least:.3f}", f"{ours:.3f}", ours >= rival + least
