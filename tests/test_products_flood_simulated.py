@@ -10,6 +10,7 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
 from flora.data.simulate import SimulatedScene, simulate
+from flora.data.simulate.place import CALM_FLOOD, SceneConfig
 from flora.products.flood import map_flood
 
 pytestmark = pytest.mark.slow
@@ -25,11 +26,15 @@ def scene_of(radar: np.ndarray) -> xr.Dataset:
     return xr.Dataset(bands, coords=xr_coords(geobox, dims=("y", "x")))
 
 
+def first_flooded(config: SceneConfig) -> SimulatedScene:
+    # Not every place of this size is flooded: the first that is by a twentieth.
+    scenes = (simulate(SIDE, SIDE, seed, config) for seed in range(12))
+    return next(scene for scene in scenes if scene.flood[scene.valid].mean() > 0.05)
+
+
 @pytest.fixture(scope="module")
 def truth() -> SimulatedScene:
-    # Not every place of this size is flooded: the first that is by a twentieth.
-    scenes = (simulate(SIDE, SIDE, seed=seed) for seed in range(12))
-    return next(scene for scene in scenes if scene.flood[scene.valid].mean() > 0.05)
+    return first_flooded(CALM_FLOOD)
 
 
 def iou(found: np.ndarray, true: np.ndarray, where: np.ndarray) -> float:
@@ -37,7 +42,12 @@ def iou(found: np.ndarray, true: np.ndarray, where: np.ndarray) -> float:
     return float(both / either)
 
 
-def test_flood_of_a_simulated_pair(truth: SimulatedScene) -> None:
+# Wind and plants that stand in a fifth of the flood cost what the second line says; before these weights it was 0.76.
+@pytest.mark.parametrize(
+    ("config", "least"), [(CALM_FLOOD, 0.85), (SceneConfig(), 0.80)], ids=["calm", "any"]
+)
+def test_flood_of_a_simulated_pair(config: SceneConfig, least: float) -> None:
+    truth = first_flooded(config)
     flood = map_flood(
         scene_of(truth.sar_db), scene_of(truth.sar_before_db), tile=SIDE, device="cpu", precision="fp32"
     ).compute(scheduler="synchronous")
@@ -48,7 +58,7 @@ def test_flood_of_a_simulated_pair(truth: SimulatedScene) -> None:
         "reference": iou(flood["reference_water"].values == 1, truth.water_before == 1, where),
     }
     print(scores)
-    assert scores["flood"] >= 0.85
+    assert scores["flood"] >= least
     assert (flood["observed_flood"].values[~truth.valid] == 255).all()
 
 

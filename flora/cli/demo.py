@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -27,7 +28,7 @@ def demo(
     """Simulate a flood scene, map it, and compare the map with the simulated truth."""
     from flora.products import run_predict
 
-    scene = simulated(out / f"scene-{size}-{seed}", size, seed)
+    scene = simulated(out / f"calm-flood-{size}-{seed}", size, seed)
     with progress("Tiles") as done:
         (summary,) = run_predict(
             scene / "simulated_S1.tif", out / "result", weights=weights, overwrite=True, progress=done
@@ -52,11 +53,13 @@ def simulated(folder: Path, size: int, seed: int) -> Path:
     Returns:
         The folder.
     """
+    from flora.data.simulate.place import CALM_FLOOD
     from flora.data.simulate.write import LAYERS, write_scene
 
     if not all((folder / f"{name}.tif").is_file() for name in LAYERS):
-        say(f"Simulating a flood of {size} × {size} px.")
-        write_scene(folder, size, size, seed, workers=2, overwrite=True)
+        say(f"Simulating the crest of a flood in calm weather, {size} × {size} px.")
+        config = replace(CALM_FLOOD, wedge_px=size // 14)
+        write_scene(folder, size, size, seed, config, workers=2, overwrite=True)
     return folder
 
 

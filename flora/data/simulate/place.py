@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from typing import Final
 
 import numpy as np
 
@@ -74,6 +75,11 @@ class SceneConfig:
                 raise ConfigError(
                     f"Simulator setting {name} is {getattr(self, name)}; expected above 0. Raise it."
                 )
+
+
+# The crest of a flood in calm weather over bare fields: what radar maps best, and what a first look should show. Anything that
+# makes floods hard (wind, standing crops, trickles) is in the default ranges, which training draws from.
+CALM_FLOOD: Final = SceneConfig(wind=(0.0, 0.3), flood_stage_m=(0.8, 1.2), greenness=(0.1, 0.3))
 
 
 @dataclass(frozen=True, slots=True)
