@@ -74,7 +74,7 @@ def test_demo_scores_itself_and_keeps_its_scene(
     said = run(argv, capsys)
     assert said.startswith("The scene is SIMULATED")
     assert all(word in said for word in ("km²", "water IoU", "Mpx/s", "MiB", "water.tif"))
-    scene = tmp_path / "scene-96-0" / "simulated_S1.tif"
+    scene = tmp_path / "calm-flood-96-0" / "simulated_S1.tif"
     made = scene.stat().st_mtime_ns
     result = json.loads(run([*argv, "--json"], capsys))
     assert scene.stat().st_mtime_ns == made

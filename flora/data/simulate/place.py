@@ -77,7 +77,7 @@ class SceneConfig:
                 )
 
 
-# The crest of a flood in calm weather over bare fields: what radar maps best, and what a first look should show. Anything that
+# The crest of a flood in calm weather over bare fields: what radar maps best, and what a first look should show. What
 # makes floods hard (wind, standing crops, trickles) is in the default ranges, which training draws from.
 CALM_FLOOD: Final = SceneConfig(wind=(0.0, 0.3), flood_stage_m=(0.8, 1.2), greenness=(0.1, 0.3))
 
