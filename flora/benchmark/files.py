@@ -63,7 +63,6 @@ def _over_workers(scene: Path, tile: int, weights: Path, workers: int) -> dict[s
     from flora.scene import predict
 
     opened = open_sar(scene)
-    settings = {"weights": weights, "tile": tile}
     cluster = LocalCluster(  # type: ignore[no-untyped-call]
         n_workers=workers, threads_per_worker=1, processes=True, dashboard_address=None
     )
@@ -71,9 +70,7 @@ def _over_workers(scene: Path, tile: int, weights: Path, workers: int) -> dict[s
         warm = opened.isel(y=slice(0, tile * 2), x=slice(0, tile * workers))
         seconds = []
         for number, part in enumerate((warm, opened)):
-            prediction = predict(
-                part, settings["weights"], tile=settings["tile"], precision="fp32", device="cpu"
-            )
+            prediction = predict(part, weights, tile=tile, precision="fp32", device="cpu")
             start = time.perf_counter()
             write_prediction(prediction, part, folder, name=str(number))
             seconds.append(time.perf_counter() - start)

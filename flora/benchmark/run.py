@@ -85,7 +85,7 @@ def measured(case: Any, flop: float, ceiling: float) -> dict[str, Any]:
     """Runs one case in a process of its own; a backend that is not installed gives its fault."""
     from flora.benchmark.child import run_child
 
-    row = asdict(case)
+    row: dict[str, Any] = asdict(case)
     try:
         ran = run_child(case.to_words())
     except FloraError as error:

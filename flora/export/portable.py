@@ -14,7 +14,8 @@ RADAR = ("sar", "sar_valid")
 WITH_OPTICAL = (*RADAR, "optical", "optical_valid")
 # Not `optical`: that is an input, and a graph knows a name once.
 OUTPUTS = ("water_probability", "optical_reflectance", "optical_spread")
-# Sides that are traced, in cells of the grid: 1 would be taken for a constant, and equal ones for one size.
+# Sides that are traced, in cells of the grid; equal ones would be taken for one size. One cell is a case of its own
+# to the tracer, so that two are the least: a tile with its margins has three.
 TRACED_CELLS = (3, 2)
 GREATEST_CELLS = 1024  # of a side; far beyond any tile
 
@@ -90,8 +91,8 @@ def trace(portable: Portable, grid: int, with_optical: bool) -> torch.export.Exp
     Raises:
         ConfigError: The network has a part that cannot be traced.
     """
-    height = torch.export.Dim("height_cells", min=1, max=GREATEST_CELLS)
-    width = torch.export.Dim("width_cells", min=1, max=GREATEST_CELLS)
+    height = torch.export.Dim("height_cells", min=2, max=GREATEST_CELLS)
+    width = torch.export.Dim("width_cells", min=2, max=GREATEST_CELLS)
     sides: dict[int, Any] = {2: grid * height, 3: grid * width}
     names = WITH_OPTICAL if with_optical else RADAR
     shapes: dict[str, Any] = dict.fromkeys(WITH_OPTICAL) | dict.fromkeys(names, sides)

@@ -94,7 +94,9 @@ def make_runner(
     """
     if backend == "torch":
         return TorchRunner(checkpoint, choose_device(device), precision)
-    return {"onnx": OnnxRunner, "openvino": OpenVinoRunner}[backend](checkpoint, with_optical)
+    if backend == "onnx":
+        return OnnxRunner(checkpoint, with_optical)
+    return OpenVinoRunner(checkpoint, with_optical)
 
 
 class TorchRunner:

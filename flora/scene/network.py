@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flora.scene.backend import Arrays, Backend, Runner, make_runner
+from flora.scene.memory import keep_memory
 from flora.scene.precision import Precision
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ class TileNetwork:
         Returns:
             Water probability, reflectance and its spread in the order of `PLANES`, (7, H, W).
         """
+        keep_memory()  # before the caller's thread takes its first block
         return _CALLER.submit(self._run, (sar, sar_valid, optical, optical_valid)).result()
 
     def _run(self, arrays: Arrays) -> NDArray[np.float32]:
