@@ -90,10 +90,9 @@ def measured(case: Any, flop: float, ceiling: float) -> dict[str, Any]:
         ran = run_child(case.to_words())
     except FloraError as error:
         return row | {"fault": str(error)}
-    speed = ran["result"]["mpx_per_s"]
-    return (
-        row | ran["result"] | {"peak_mib": ran["peak_mib"], "share_of_ceiling": speed * flop / 1e3 / ceiling}
-    )
+    result: dict[str, Any] = ran["result"]
+    share = result["mpx_per_s"] * flop / 1e3 / ceiling
+    return row | result | {"peak_mib": ran["peak_mib"], "share_of_ceiling": share}
 
 
 def measure_files(plan: Plan, scenes: Path, say: Say) -> dict[str, Any]:
