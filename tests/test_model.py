@@ -64,6 +64,24 @@ def placed(
     return torch.sigmoid(out.water_logits)[inner], out.optical[inner]
 
 
+def test_a_pixel_of_the_shown_image_can_be_copied_and_radar_alone_copies_nothing() -> None:
+    model = warmed(TINY.model_copy(update={"copy_shown": True}))
+    sar, valid = scene(2 * model.grid, 2 * model.grid)
+    shown = torch.rand(1, 4, *sar.shape[-2:]) * 0.3
+    shown_valid = torch.ones_like(shown, dtype=torch.bool)
+    shown_valid[..., :32, :] = False
+    twin = warmed(TINY)
+    model.load_state_dict(twin.state_dict(), strict=False)
+    with torch.inference_mode():
+        alone, drawn = model(sar, valid), twin(sar, valid, shown, shown_valid)
+        assert torch.equal(alone.optical, twin(sar, valid).optical), "the switch adds a choice, nothing else"
+        model.optical_decoder.copy.bias.fill_(50.0)  # type: ignore[union-attr]
+        copied = model(sar, valid, shown, shown_valid)
+    assert torch.allclose(copied.optical[..., 32:, :], shown[:, :3, 32:], atol=1e-6)
+    assert torch.equal(copied.optical[..., :32, :], drawn.optical[..., :32, :])
+    assert torch.equal(copied.water_logits, drawn.water_logits)
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_halo_is_exactly_the_reach(name: str) -> None:
     model = warmed(SHAPES[name]).double()
@@ -186,3 +204,17 @@ def test_the_papers_size() -> None:
 @pytest.mark.parametrize("preset", ["default", "small", "large"])
 def test_presets_keep_the_halo_small(preset: str) -> None:
     assert FLoRA(PRESETS[preset]).halo <= 128
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_fusing_in_strips_changes_nothing(name: str) -> None:
+    model = warmed(SHAPES[name])
+    sar, valid = scene(3 * model.grid, 2 * model.grid)
+    shown = torch.rand(1, 4, *sar.shape[-2:]) * 0.3
+    with torch.inference_mode():
+        whole = model(sar, valid, shown, shown > 0.05)
+        model.fuse_in_strips(model.config.window + 1)
+        strips = model(sar, valid, shown, shown > 0.05)
+    assert model.fusions[0].strip == 2 * model.config.window
+    assert torch.allclose(strips.optical, whole.optical, atol=1e-6)
+    assert torch.allclose(strips.water_logits, whole.water_logits, atol=1e-5)

@@ -12,7 +12,7 @@ from flora import checkpoint
 from flora.chip import Batch, Chip, ChipMeta, collate, pad
 from flora.data.pack import pack
 from flora.errors import ConfigError, OutputError
-from flora.model import FLoRA
+from flora.model import FLoRA, ModelConfig
 from flora.train import Experiment, run
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
@@ -176,6 +176,21 @@ def test_the_same_step_draws_the_same_paths(packed: Path) -> None:
     assert not torch.equal(a[1], c[1])
 
 
+def test_cloud_that_no_mask_names_is_white_and_valid(packed: Path) -> None:
+    shares = {"true_start": 0, "true_end": 0, "archive": 1, "wrong_place": 0, "without_nir": 0, "clouded": 1}
+    batch = batch_of()
+    clear, masked = (
+        PathMixer(experiment(packed, paths=shares | extra).paths, seed=0)(batch, 3, 100)
+        for extra in ({"clouded": 0}, {})
+    )
+    white = PathMixer(experiment(packed, paths=shares | {"unmasked": 1}).paths, seed=0)(batch, 3, 100)
+    hidden = clear[1] & ~masked[1]
+    assert hidden.any()
+    assert torch.equal(white[1], clear[1]), "such a cloud is taken for ground"
+    assert (white[0][hidden] > clear[0][hidden]).all()
+    assert torch.equal(white[0][masked[1]], clear[0][masked[1]])
+
+
 def test_clouds_hide_from_little_to_all() -> None:
     shares = cloud(64, (128, 128), torch.Generator().manual_seed(0)).float().mean(dim=(1, 2, 3))
     assert shares.min() < 0.25
@@ -262,3 +277,26 @@ def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -
     (folder / "experiment.yaml").write_text("name: other\n")
     with pytest.raises(ConfigError, match="other settings"):
         run(experiment(packed), tmp_path, resume=True, progress=False)
+
+
+def test_a_run_starts_from_the_weights_of_a_smaller_network(packed: Path, tmp_path: Path) -> None:
+    before = FLoRA(ModelConfig.model_validate(TINY)).eval()
+    path = checkpoint.save(tmp_path / "before.safetensors", checkpoint.Checkpoint(before), torch.float32)
+    more = experiment(
+        packed,
+        initial=path,
+        changes={"copy_shown": True},
+        teacher=None,
+        joint={"steps": 1, "lr": 0, "objective": {"weights": OPTICAL}},
+    )
+    after = checkpoint.load(run(more, tmp_path / "runs", progress=False)).model
+    assert after.config.copy_shown
+    assert isinstance(after, FLoRA)
+    assert torch.allclose(after.optical_decoder.last.weight, before.optical_decoder.last.weight, atol=1e-3)
+
+
+def test_initial_weights_of_another_network_are_refused(packed: Path, tmp_path: Path) -> None:
+    other = FLoRA(ModelConfig(name="wide", widths=(16, 16, 16, 16), head_channels=16))
+    path = checkpoint.save(tmp_path / "other.safetensors", checkpoint.Checkpoint(other))
+    with pytest.raises(ConfigError, match="does not fit the network 'tiny'"):
+        run(experiment(packed, initial=path), tmp_path / "runs", progress=False)

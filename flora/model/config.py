@@ -26,6 +26,7 @@ class ModelConfig(BaseModel):
         attention: Switch of the fusion's cross-attention.
         film: Switch of the fusion's feature-wise modulation.
         gate: Switch of the fusion's gate.
+        copy_shown: Switch of the optical decoder's choice to copy pixels of the image it is shown.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -43,6 +44,7 @@ class ModelConfig(BaseModel):
     attention: bool = True
     film: bool = True
     gate: bool = True
+    copy_shown: bool = False
 
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> ModelConfig:
@@ -66,11 +68,11 @@ class ModelConfig(BaseModel):
 
 PRESETS: dict[str, ModelConfig] = {
     # Shipped: about 70 kFLOP a pixel from radar alone.
-    "default": ModelConfig(name="default", widths=(24, 48, 96, 192), head_channels=24),
+    "default": ModelConfig(name="default", widths=(24, 48, 96, 192), head_channels=24, copy_shown=True),
     # For ablations and tests that train.
-    "small": ModelConfig(name="small", widths=(16, 32, 64, 96), head_channels=16),
+    "small": ModelConfig(name="small", widths=(16, 32, 64, 96), head_channels=16, copy_shown=True),
     # Twice as wide, about 270 kFLOP a pixel, for those with a GPU.
-    "large": ModelConfig(name="large", widths=(48, 96, 192, 288), head_channels=48),
+    "large": ModelConfig(name="large", widths=(48, 96, 192, 288), head_channels=48, copy_shown=True),
     # The published size (38.9 M parameters against 39.2 M): base 64, stride-1 stem, doubling widths; for comparison.
     "paper": ModelConfig(
         name="paper",

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from flora.model.blocks import ConvNorm, ConvStack, Raise, full_precision
 from flora.model.config import LEVELS, ModelConfig
 from flora.model.output import Pyramid
-from flora.normalize import unit_to_reflectance
+from flora.normalize import reflectance_to_unit, unit_to_reflectance
 
 
 class PyramidDecoder(nn.Module):
@@ -32,19 +32,24 @@ class PyramidDecoder(nn.Module):
             self.last.weight.copy_(same)
             self.last.bias.zero_()  # type: ignore[union-attr]
 
-    def forward(self, levels: Pyramid) -> Tensor:
-        """Decodes.
+    def features(self, levels: Pyramid) -> Tensor:
+        """Walks up to the finest level.
 
         Args:
             levels: Four tensors (B, C, H / stride, W / stride), finest first.
 
         Returns:
-            (B, channels, H, W).
+            What the last maps see, (B, C, H / stride, W / stride) of the finest level.
         """
         x = levels[-1]
         for level in range(LEVELS - 2, -1, -1):
             x = self.stacks[level](F.relu(levels[level] + self.raises[level](x), inplace=True))
-        return F.pixel_shuffle(self.last(self.head(x)), self.stem_stride)
+        out: Tensor = self.head(x)
+        return out
+
+    def spread_out(self, last: nn.Module, features: Tensor) -> Tensor:
+        """Maps features to planes at full size, (B, channels, H, W), float32 at least."""
+        return full_precision(F.pixel_shuffle(last(features), self.stem_stride))
 
     def reach(self) -> list[int]:
         """Cells of each level beyond a tile that the tile's output needs, finest first."""
@@ -60,28 +65,47 @@ class OpticalDecoder(PyramidDecoder):
     """Turns a latent into reflectance and how far off it may be.
 
     The spread is the scale of a Laplace distribution about the reflectance (its mean absolute error).
+
+    With `copies`, the decoder may take a pixel from the image that the network was shown: for each pixel it says how
+    much. Streets that did not change keep every line, and what the radar sees changed is drawn anew.
+
+    Source: The mixture of copying and generating is that of pointer networks, See et al., ACL 2017, arXiv 1704.04368.
     """
 
     # Mean colour of land in surface reflectance and a common error: where training starts from.
     START = (0.10, 0.10, 0.08)
     START_SPREAD = 0.03
+    START_COPY = -2.0  # logit: an eighth is copied at first
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, *, copies: bool = False) -> None:
         super().__init__(6, config.optical_depth, config)
+        self.copy = nn.Conv2d(config.widths[0], self.stem_stride**2, 1) if copies else None
         with torch.no_grad():
+            if self.copy is not None:
+                self.copy.weight.zero_()
+                self.copy.bias.fill_(self.START_COPY)  # type: ignore[union-attr]
             start = torch.tensor([value / unit_to_reflectance(torch.ones(())).item() for value in self.START])
             self.last.bias[: 3 * self.stem_stride**2] = start.repeat_interleave(self.stem_stride**2)  # type: ignore[index]
 
-    def forward(self, levels: Pyramid) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+    def forward(
+        self, levels: Pyramid, shown: Tensor | None = None, shown_valid: Tensor | None = None
+    ) -> tuple[Tensor, Tensor]:
         """Decodes the optical picture.
 
         Args:
             levels: Four tensors, finest first.
+            shown: Red, green, blue of the image that the network was shown, (B, 3, H, W), reflectance.
+            shown_valid: Where all three are valid, (B, 1, H, W), bool; nothing is copied elsewhere.
 
         Returns:
             Reflectance of red, green, blue, and its spread, each (B, 3, H, W), reflectance.
         """
-        unit, spread = full_precision(super().forward(levels)).chunk(2, dim=1)
+        features = self.features(levels)
+        unit, spread = self.spread_out(self.last, features).chunk(2, dim=1)
+        if self.copy is not None and shown is not None and shown_valid is not None:
+            share = torch.sigmoid(self.spread_out(self.copy, features)) * shown_valid
+            there = reflectance_to_unit(torch.where(shown_valid, shown, 0.0)).clamp(0, 3)
+            unit = torch.lerp(unit, there.to(unit.dtype), share)
         # Softplus would bend dark colours; water needs them straight down to 0.
         return unit_to_reflectance(F.leaky_relu(unit, 0.01)), self.START_SPREAD * torch.exp(
             spread.clamp(-5, 4)
@@ -96,4 +120,4 @@ class WaterDecoder(PyramidDecoder):
 
     def forward(self, levels: Pyramid) -> Tensor:
         """Decodes (B, H, W) logits of water."""
-        return full_precision(super().forward(levels)[:, 0])
+        return self.spread_out(self.last, self.features(levels))[:, 0]

@@ -2,7 +2,7 @@
 
 VV, VH ──▶ SarEncoder ──▶ f ──┬───────────────▶ query ┐
                               └▶ PriorPredictor ▶ p̂ ┐  │
-optical (if any) ▶ OpticalTeacher ▶ p ──────────────┴▶ FusionBlock, one a level ──▶ r ──┬▶ OpticalDecoder
+optical (if any) ▶ OpticalTeacher ▶ p ──────────────┴▶ FusionBlock, one a level ──▶ r ──┬▶ OpticalDecoder ◀ optical
                     (p where valid, else p̂)                                             └▶ WaterDecoder
 """
 
@@ -41,7 +41,7 @@ class FLoRA(nn.Module):
         self.teacher = OpticalTeacher(self.config)
         self.predictor = PriorPredictor(self.config) if self.config.predictor_depth else None
         self.fusions = nn.ModuleList(FusionBlock(width, self.config) for width in self.config.widths)
-        self.optical_decoder = OpticalDecoder(self.config)
+        self.optical_decoder = OpticalDecoder(self.config, copies=self.config.copy_shown)
         self.water_decoder = WaterDecoder(self.config)
 
     def forward(
@@ -77,13 +77,15 @@ class FLoRA(nn.Module):
         seen = self._cells(sar_valid.any(dim=1, keepdim=True), whole=False)
         if optical is None or optical_valid is None:
             prior, true = predicted, [torch.zeros_like(cells) for cells in seen]
+            shown, shown_valid = None, None
         else:
-            true = self._cells(optical_valid[:, :3].all(dim=1, keepdim=True), whole=True)
+            shown, shown_valid = optical[:, :3], optical_valid[:, :3].all(dim=1, keepdim=True)
+            true = self._cells(shown_valid, whole=True)
             p = self._encode_shown(optical, optical_valid)
             prior = [torch.where(t, a, b) for t, a, b in zip(true, p, predicted, strict=True)]
             seen = [a | b for a, b in zip(seen, true, strict=True)]
         r: Pyramid = [fuse(*level) for fuse, *level in zip(self.fusions, f, prior, true, seen, strict=True)]
-        reflectance, spread = self.optical_decoder(r)
+        reflectance, spread = self.optical_decoder(r, shown, shown_valid)
         return Output(reflectance, spread, self.water_decoder(r), latent=r, predicted=predicted, prior=prior)
 
     def _encode_shown(self, optical: Tensor, valid: Tensor) -> Pyramid:
@@ -103,6 +105,15 @@ class FLoRA(nn.Module):
         planes = (~valid if whole else valid).float()
         pooled = [F.max_pool2d(planes, stride) > 0 for stride in self.config.strides]
         return [~cells for cells in pooled] if whole else pooled
+
+    def fuse_in_strips(self, rows: int) -> None:
+        """Lets every level be fused some rows of cells at a time: the same answer in less memory, for inference.
+
+        Args:
+            rows: Cells; rounded up to whole attention windows.
+        """
+        for fusion in self.fusions:
+            fusion.strip = -(-rows // self.config.window) * self.config.window  # type: ignore[assignment]
 
     @property
     def grid(self) -> int:

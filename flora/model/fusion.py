@@ -87,6 +87,9 @@ class FusionBlock(nn.Module):
 
     def __init__(self, channels: int, config: ModelConfig) -> None:
         super().__init__()
+        # Rows of cells that are fused at a time, a multiple of the window; None for all. Nothing here looks beyond its
+        # window, so strips give the same answer in a fraction of the memory.
+        self.strip: int | None = None
         self.attention = (
             WindowedCrossAttention(channels, config.window, min(config.head_channels, channels))
             if config.attention
@@ -110,6 +113,16 @@ class FusionBlock(nn.Module):
         Returns:
             The fusion latent *r*, (B, C, H, W).
         """
+        if self.strip is None:
+            return self._fuse(sar, prior, prior_true, key_valid)
+        levels = (sar, prior, prior_true, key_valid)
+        out = torch.empty_like(sar)
+        for top in range(0, sar.shape[-2], self.strip):
+            rows = slice(top, top + self.strip)
+            out[:, :, rows] = self._fuse(*(level[:, :, rows] for level in levels))
+        return out
+
+    def _fuse(self, sar: Tensor, prior: Tensor, prior_true: Tensor, key_valid: Tensor) -> Tensor:
         z = sar + self.attention(sar, prior, key_valid) if self.attention is not None else sar
         if self.film is not None:
             scale, shift = self.film(prior).chunk(2, dim=1)

@@ -34,13 +34,26 @@ LEAST_SIDE = 240  # px; a small chip is enlarged to it
 FINER = 4  # water is read this much finer and averaged, so that thin rivers stay
 
 
-def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path, summary: Summary) -> Path:
+def radar_panel(scene: xr.Dataset, geobox: GeoBox) -> Picture:
+    """Gives the radar's picture of the sheet; the scene is read once more for it.
+
+    Args:
+        scene: As `flora.open_sar` gives it.
+        geobox: Its grid.
+
+    Returns:
+        Colours, (H, W, 3), uint8.
+    """
+    return radar_colors(thin_radar(scene, _layout(geobox)[2]))
+
+
+def write_quicklook(path: Path, radar: Picture, geobox: GeoBox, folder: Path, summary: Summary) -> Path:
     """Draws the quicklook of a product.
 
     Args:
         path: PNG to write.
-        scene: As `flora.open_sar` gives it.
-        geobox: Its grid.
+        radar: As `radar_panel` gives it.
+        geobox: Grid of the scene.
         folder: Where the product's `optical.tif` and `water.tif` are.
         summary: The product's numbers.
 
@@ -50,7 +63,7 @@ def write_quicklook(path: Path, scene: xr.Dataset, geobox: GeoBox, folder: Path,
     ground, size, factor, optical = optical_panel(geobox, folder)
     water = thin_file(folder / "water.tif", max(1, factor // FINER))[0]
     share = average_share(water, optical.shape[:2])
-    pictures = [radar_colors(thin_radar(scene, factor)), optical, water_over(optical, share)]
+    pictures = [radar, optical, water_over(optical, share)]
     panels = [
         Panel(title, note, Image.fromarray(picture).resize(size, resampling(picture, size)))
         for (title, note), picture in zip(_captions(summary), pictures, strict=True)
@@ -72,11 +85,16 @@ def optical_panel(geobox: GeoBox, folder: Path) -> tuple[Ground, tuple[int, int]
         The scene on the ground, width and height of a picture in px, pixels of the scene that become one, and the
         optical picture in such pixels.
     """
+    ground, size, factor = _layout(geobox)
+    return ground, size, factor, optical_colors(thin_file(folder / "optical.tif", factor))
+
+
+def _layout(geobox: GeoBox) -> tuple[Ground, tuple[int, int], int]:
+    """Gives the scene on the ground, width and height of a picture, px, and pixels of the scene that become one."""
     ground = ground_of(geobox)
     height, width = geobox.shape.yx
     size = panel_size((height * ground.pixel[0], width * ground.pixel[1]), (height, width))
-    factor = thinning((height, width), (size[1], size[0]))
-    return ground, size, factor, optical_colors(thin_file(folder / "optical.tif", factor))
+    return ground, size, thinning((height, width), (size[1], size[0]))
 
 
 def panel_size(extent: tuple[float, float], shape: tuple[int, int]) -> tuple[int, int]:

@@ -6,6 +6,7 @@ import contextlib
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -20,7 +21,7 @@ from flora.products.area import AreaTally
 from flora.products.finished import FinishedTiles, fingerprint_of
 from flora.products.folder import SUMMARY_FILE, staged
 from flora.products.layers import WATER_CLASSES, Layer, layers_of
-from flora.products.quicklook import write_quicklook
+from flora.products.quicklook import radar_panel, write_quicklook
 from flora.products.stream import Blocks, Index, stream
 from flora.products.summary import NOTICE, Summary, note_of, summarize
 from flora.products.usage import Usage
@@ -32,6 +33,7 @@ Count = Callable[[slice, slice, Blocks], None]
 QUICKLOOK_FILE = "quicklook.png"
 TILES_FOLDER = "tiles"
 FILES_FOLDER = "files"
+CLOSERS = 2  # files that are laid out as COGs at a time
 
 
 def write_prediction(
@@ -75,7 +77,7 @@ def write_prediction(
     layers = layers_of(prediction, float_probability=float_probability, uncertainty=uncertainty, tags=tags)
     tally = AreaTally(geobox, WATER_CLASSES)
     with staged(target, overwrite=overwrite, keep=resume) as hidden:
-        with Usage() as usage:
+        with Usage() as usage, ThreadPoolExecutor(1, thread_name_prefix="flora-radar") as side:
             folder = _fresh(hidden / FILES_FOLDER) if resume else hidden
             finished = None
             if resume:
@@ -83,8 +85,9 @@ def write_prediction(
                 finished = FinishedTiles(hidden / TILES_FOLDER, identity)
             with open_sinks(layers, folder, geobox) as sinks:
                 fill(layers, sinks, lambda r, c, blocks: tally.add(r, c, _water(blocks)), finished, progress)
+                radar = side.submit(radar_panel, scene, geobox)  # read while the files are laid out
             numbers = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
-            write_quicklook(folder / QUICKLOOK_FILE, scene, geobox, folder, numbers)
+            write_quicklook(folder / QUICKLOOK_FILE, radar.result(), geobox, folder, numbers)
         summary = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
         names = [f"{layer.name}.tif" for layer in layers] + [QUICKLOOK_FILE, SUMMARY_FILE]
         files = {Path(file).stem: target / file for file in names}
@@ -118,12 +121,20 @@ def tags_of(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[s
 
 @contextlib.contextmanager
 def open_sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[dict[str, CogSink]]:
-    """Opens a file for each layer; they become COGs when the block ends well, and vanish when it does not."""
+    """Opens a file for each layer; they become COGs when the block ends well, and vanish when it does not.
+
+    Two are laid out at a time: GDAL packs blocks in parallel but makes overviews and statistics in one thread.
+    """
     with contextlib.ExitStack() as stack:
-        yield {
+        sinks = {
             layer.name: stack.enter_context(CogSink(folder / f"{layer.name}.tif", geobox, layer.spec))
             for layer in layers
         }
+        yield sinks
+        with ThreadPoolExecutor(CLOSERS, thread_name_prefix="flora-cog") as pool:
+            for closing in [pool.submit(sink.close) for sink in sinks.values()]:
+                closing.result()
+        stack.pop_all()  # they are closed; a failure above leaves it to the stack to remove them
 
 
 def fill(

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from flora.errors import ConfigError
+from flora.model import FLoRA
 from flora.scene.precision import Precision, choose_device
 
 if TYPE_CHECKING:
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 Backend = Literal["torch", "onnx", "openvino"]
 # What `auto` takes on a CPU; measured, see docs/decisions/0004.
 MEASURED: Backend = "torch"
+# Rows of cells that are fused at a time on a CPU: a few MB, which stay in its cache. A GPU wants all at once.
+STRIP = 32
 # What each needs: modules, and the extra that brings them.
 NEEDS = {
     "torch": ((), ""),
@@ -107,6 +110,8 @@ class TorchRunner:
         self._device = torch.device(device)
         self._precision = precision
         folded = checkpoint.model.folded()
+        if self._device.type == "cpu" and isinstance(folded, FLoRA):
+            folded.fuse_in_strips(STRIP)
         self._model = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, arrays: Arrays) -> NDArray[np.float32]:

@@ -26,7 +26,7 @@ from flora.scene.tiling import Tile, Tiling, round_up
 if TYPE_CHECKING:
     from flora.checkpoint import Checkpoint
 
-DEFAULT_TILE = 2048
+DEFAULT_TILE = 1536
 
 
 def predict(
@@ -111,18 +111,20 @@ class _TileJob:
         sar, sar_valid = read_window(self.scene, SAR_BANDS, tile)
         inner_rows, inner_cols = tile.core_in_window
         valid: NDArray[np.bool_] = np.any(sar_valid[:, inner_rows, inner_cols], axis=0, keepdims=True)
-        block = np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
-        if not valid.any():
-            return block  # nothing to tell: a slanted scene has many such tiles
+        if not valid.any():  # nothing to tell: a slanted scene has many such tiles
+            return np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
         arrays: list[NDArray[Any]] = [sar, sar_valid]
         if self.optical is not None:
             arrays += read_window(self.optical, OPTICAL_BANDS, tile)
         rows, cols = needed_part(valid[0], self.tiling)
         part = slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
         planes = self.network(*(np.ascontiguousarray(array[:, *part]) for array in arrays))
-        inner = block[:, rows, cols]
-        planes = planes[:, margin : margin + inner.shape[1], margin : margin + inner.shape[2]]
-        np.copyto(inner, planes, where=valid[:, rows, cols])
+        height, width = valid[0, rows, cols].shape
+        planes = planes[:, margin : margin + height, margin : margin + width]
+        if valid.all():
+            return planes.copy()  # without the margin's memory
+        block = np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
+        np.copyto(block[:, rows, cols], planes, where=valid[:, rows, cols])
         return block
 
 

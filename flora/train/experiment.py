@@ -47,6 +47,7 @@ class PathConfig(_Section):
         archive: Share shown an image of another date.
         wrong_place: Share of those shown an image of another place instead: radar has to overrule it.
         clouded: Share of shown images that are partly hidden by simulated cloud.
+        unmasked: Share of those whose cloud no mask names: it stands in the image, white, as if it were ground.
         without_nir: Share of shown images without near infrared.
     """
 
@@ -55,6 +56,7 @@ class PathConfig(_Section):
     archive: float = Field(0.35, ge=0, le=1)
     wrong_place: float = Field(0.05, ge=0, le=1)
     clouded: float = Field(0.5, ge=0, le=1)
+    unmasked: float = Field(0.0, ge=0, le=1)
     without_nir: float = Field(0.5, ge=0, le=1)
 
 
@@ -93,7 +95,7 @@ class Experiment(_Section):
         paths: Which optical image the joint stage is shown.
         teacher: The first stage; None trains without a teacher.
         joint: The second stage.
-        initial: Weights to start from, for fine-tuning; None starts at random.
+        initial: Weights to start from, for fine-tuning; parts of the network that they lack, and None, start at random.
         train_predictor: Train the prior predictor; off leaves it as it was at random, for comparison.
         faults: Faults of the published recipe, for comparison.
         seed: Of everything random.

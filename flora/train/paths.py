@@ -33,6 +33,25 @@ def cloud(count: int, size: tuple[int, int], generator: torch.Generator) -> Tens
     return field >= levels.view(-1, 1, 1, 1)
 
 
+def painted(optical: Tensor, cloudy: Tensor, generator: torch.Generator) -> Tensor:
+    """Paints cloud into images: nearly as bright in every band, dense or thin, with something of the ground in it.
+
+    Args:
+        optical: (B, 4, H, W), reflectance.
+        cloudy: Where cloud stands, (B, 1, H, W), bool.
+        generator: Source of chance.
+
+    Returns:
+        The images with cloud, reflectance.
+    """
+    count = len(optical)
+    brightness = 0.25 + 0.6 * torch.rand(count, 1, 1, 1, generator=generator)
+    tint = 1 + 0.05 * torch.randn(count, optical.shape[1], 1, 1, generator=generator)
+    density = 0.7 + 0.3 * torch.rand(count, 1, 1, 1, generator=generator)
+    white, density = (brightness * tint).to(optical), density.to(optical)
+    return torch.where(cloudy, torch.lerp(optical, white, density), optical)
+
+
 class PathMixer:
     """Draws, for each sample, the optical image that stands beside the radar.
 
@@ -75,6 +94,10 @@ class PathMixer:
         clouded = torch.rand(count, generator=chance) < config.clouded
         hidden = cloud(count, (size[0], size[1]), chance) & clouded.view(-1, 1, 1, 1)
         no_nir = torch.rand(count, generator=chance) < config.without_nir
+        if config.unmasked:
+            bare = (torch.rand(count, generator=chance) < config.unmasked).view(-1, 1, 1, 1)
+            white = painted(optical, (hidden & bare).to(device), chance)
+            optical, hidden = white, hidden & ~bare
         keep = torch.ones(count, 4, 1, 1, dtype=torch.bool)
         keep[:, 3, 0, 0] = ~no_nir
         return optical, valid & ~hidden.to(device) & keep.to(device)

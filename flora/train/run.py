@@ -174,10 +174,9 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     resolved = experiment.model_dump(mode="json")
     _prepare(folder, resolved, resume)
     L.seed_everything(experiment.seed, workers=True, verbose=False)
+    model = build(experiment.network())
     if experiment.initial is not None:
-        model = checkpoint.load(experiment.initial).model
-    else:
-        model = build(experiment.network())
+        _start_from(model, experiment.initial)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if experiment.teacher is not None:
         if not isinstance(model, FLoRA):
@@ -205,6 +204,23 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     return checkpoint.save(
         folder / "flora.safetensors", checkpoint.Checkpoint(model, threshold, temperature, provenance)
     )
+
+
+def _start_from(model: Network, path: Path) -> None:
+    """Gives a network the weights of another run; what that network did not have stays as it was built.
+
+    Raises:
+        ConfigError: The weights are of another network: of other sizes, or with parts that this one lacks.
+    """
+    state = checkpoint.load(path).model.state_dict()
+    own = model.state_dict()
+    foreign = [name for name, t in state.items() if name not in own or own[name].shape != t.shape]
+    if foreign:
+        raise ConfigError(
+            f"initial '{path}' does not fit the network '{model.config.name}' (first: {foreign[0]}); "
+            "set model and changes to those that the weights were trained with."
+        )
+    model.load_state_dict(state, strict=False)
 
 
 def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
