@@ -269,6 +269,9 @@ def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(packed: Path, tmp_p
     resumed = run(experiment(packed), tmp_path / "cut", resume=True, progress=False)
     for name, tensor in weights_of(whole).items():
         torch.testing.assert_close(weights_of(resumed)[name], tensor, atol=2e-3, rtol=2e-3, msg=name)
+    joint = tmp_path / "cut" / "lakes" / "joint"
+    assert (joint / "csv").is_dir(), "the log of the first part stays"
+    assert (joint / "csv-2" / "metrics.csv").is_file()
 
 
 def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -> None:

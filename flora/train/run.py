@@ -88,7 +88,7 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
         gradient_clip_val=stage.clip,
         callbacks=callbacks,
         logger=[
-            CSVLogger(out, name="", version="csv"),
+            CSVLogger(out, name="", version=_unused(out, "csv")),
             TensorBoardLogger(out, name="", version="tensorboard"),
         ],
         val_check_interval=experiment.validate_every if validates else None,
@@ -100,6 +100,12 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
         enable_model_summary=False,
         default_root_dir=out,
     )
+
+
+def _unused(folder: Path, name: str) -> str:
+    """Gives `name`, or `name-2` and so on: a resumed run keeps the log of its first part, and the logger would not."""
+    names = [name, *(f"{name}-{part}" for part in range(2, 1000))]
+    return next(n for n in names if not (folder / n).exists())
 
 
 def _fit(module: Stage, experiment: Experiment, stage: StageConfig, out: Path, progress: bool) -> None:
