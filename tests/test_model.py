@@ -213,7 +213,7 @@ def test_fusing_in_strips_changes_nothing(name: str) -> None:
     shown = torch.rand(1, 4, *sar.shape[-2:]) * 0.3
     with torch.inference_mode():
         whole = model(sar, valid, shown, shown > 0.05)
-        model.fuse_in_strips(model.config.window + 1)
+        model.save_memory(model.config.window + 1)
         strips = model(sar, valid, shown, shown > 0.05)
     assert model.fusions[0].strip == 2 * model.config.window
     assert torch.allclose(strips.optical, whole.optical, atol=1e-6)

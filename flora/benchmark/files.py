@@ -68,14 +68,27 @@ def _over_workers(scene: Path, tile: int, weights: Path, workers: int) -> dict[s
     )
     with tempfile.TemporaryDirectory() as folder, cluster, Client(cluster):  # type: ignore[no-untyped-call]
         warm = opened.isel(y=slice(0, tile * 2), x=slice(0, tile * workers))
-        seconds = []
+        seconds: list[float] = []
         for number, part in enumerate((warm, opened)):
             prediction = predict(part, weights, tile=tile, precision="fp32", device="cpu")
+            marks: list[float] = []
             start = time.perf_counter()
-            write_prediction(prediction, part, folder, name=str(number))
+            write_prediction(
+                prediction,
+                part,
+                folder,
+                name=str(number),
+                progress=lambda *_, marks=marks: marks.append(time.perf_counter()),
+            )
             seconds.append(time.perf_counter() - start)
     megapixels = opened.sizes["y"] * opened.sizes["x"] / 1e6
-    return {"workers": workers, "seconds": seconds[-1], "mpx_per_s": megapixels / seconds[-1]}
+    tiles = marks[-1] - marks[0]  # the files are laid out afterwards, here and not on the workers
+    return {
+        "workers": workers,
+        "seconds": seconds[-1],
+        "mpx_per_s": megapixels / seconds[-1],
+        "mpx_per_s_tiles": megapixels / tiles,
+    }
 
 
 if __name__ == "__main__":

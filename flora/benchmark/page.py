@@ -148,12 +148,27 @@ def _window_speed(found: dict[str, Any]) -> float | None:
 
 
 def _workers(rows: Sequence[dict[str, Any]]) -> str:
-    base = rows[0]["mpx_per_s"]
+    heads = [
+        "workers of one thread",
+        "tiles, Mpx/s",
+        "times one",
+        "with files, Mpx/s",
+        "times one",
+        "peak of the tree, MiB",
+    ]
     lines = [
-        [f"{r['workers']}", f"{r['mpx_per_s']:.3f}", f"{r['mpx_per_s'] / base:.2f}", f"{r['peak_mib']:.0f}"]
+        [
+            f"{r['workers']}",
+            *(
+                text
+                for key in ("mpx_per_s_tiles", "mpx_per_s")
+                for text in (f"{r[key]:.3f}", f"{r[key] / rows[0][key]:.2f}")
+            ),
+            f"{r['peak_mib']:.0f}",
+        ]
         for r in rows
     ]
-    return _markdown(["workers of one thread", "Mpx/s", "times one", "peak of the tree, MiB"], lines)
+    return _markdown(heads, lines)
 
 
 def _markdown(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:

@@ -43,6 +43,7 @@ class FLoRA(nn.Module):
         self.fusions = nn.ModuleList(FusionBlock(width, self.config) for width in self.config.widths)
         self.optical_decoder = OpticalDecoder(self.config, copies=self.config.copy_shown)
         self.water_decoder = WaterDecoder(self.config)
+        self.lean = False  # see `save_memory`
 
     def forward(
         self,
@@ -85,6 +86,8 @@ class FLoRA(nn.Module):
             prior = [torch.where(t, a, b) for t, a, b in zip(true, p, predicted, strict=True)]
             seen = [a | b for a, b in zip(seen, true, strict=True)]
         r: Pyramid = [fuse(*level) for fuse, *level in zip(self.fusions, f, prior, true, seen, strict=True)]
+        if self.lean:  # three pyramids less in memory while the decoders work
+            f, predicted, prior = [], [], []
         reflectance, spread = self.optical_decoder(r, shown, shown_valid)
         return Output(reflectance, spread, self.water_decoder(r), latent=r, predicted=predicted, prior=prior)
 
@@ -106,12 +109,13 @@ class FLoRA(nn.Module):
         pooled = [F.max_pool2d(planes, stride) > 0 for stride in self.config.strides]
         return [~cells for cells in pooled] if whole else pooled
 
-    def fuse_in_strips(self, rows: int) -> None:
-        """Lets every level be fused some rows of cells at a time: the same answer in less memory, for inference.
+    def save_memory(self, rows: int) -> None:
+        """Settles for inference: the same answer in less memory, and no pyramids in it but the latent.
 
         Args:
-            rows: Cells; rounded up to whole attention windows.
+            rows: Cells that are fused at a time at each level; rounded up to whole attention windows.
         """
+        self.lean = True
         for fusion in self.fusions:
             fusion.strip = -(-rows // self.config.window) * self.config.window  # type: ignore[assignment]
 

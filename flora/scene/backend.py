@@ -111,7 +111,7 @@ class TorchRunner:
         self._precision = precision
         folded = checkpoint.model.folded()
         if self._device.type == "cpu" and isinstance(folded, FLoRA):
-            folded.fuse_in_strips(STRIP)
+            folded.save_memory(STRIP)
         self._model = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
