@@ -16,7 +16,7 @@ help:  ## Lists these targets.
 demo: $(VENV)/.installed  ## Maps a simulated flood scene with the shipped weights, from nothing.
 	@$(BIN)/flora demo --out $(DEMO)
 
-test: $(VENV)/.installed-dev  ## Runs the quick tests (under two minutes on 2 cores).
+test: $(VENV)/.installed-dev  ## Runs the quick tests (about ten minutes on 2 cores).
 	$(BIN)/python -m pytest -q
 
 test-slow: $(VENV)/.installed-dev  ## Runs every test, the slow ones too.
