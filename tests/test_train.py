@@ -284,7 +284,9 @@ def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -
 
 def test_a_run_starts_from_the_weights_of_a_smaller_network(packed: Path, tmp_path: Path) -> None:
     before = FLoRA(ModelConfig.model_validate(TINY)).eval()
-    path = checkpoint.save(tmp_path / "before.safetensors", checkpoint.Checkpoint(before), torch.float32)
+    path = checkpoint.save(
+        tmp_path / "before.safetensors", checkpoint.Checkpoint(before, provenance={"seed": 3}), torch.float32
+    )
     more = experiment(
         packed,
         initial=path,
@@ -292,7 +294,11 @@ def test_a_run_starts_from_the_weights_of_a_smaller_network(packed: Path, tmp_pa
         teacher=None,
         joint={"steps": 1, "lr": 0, "objective": {"weights": OPTICAL}},
     )
-    after = checkpoint.load(run(more, tmp_path / "runs", progress=False)).model
+    found = checkpoint.load(run(more, tmp_path / "runs", progress=False))
+    told, after = found.provenance, found.model
+    assert told["before"] == {"seed": 3}
+    assert told["experiment"]["initial"] == "before.safetensors"
+    assert told["experiment"]["data"]["packed"] == "packed", "no folder of this machine"
     assert after.config.copy_shown
     assert isinstance(after, FLoRA)
     assert torch.allclose(after.optical_decoder.last.weight, before.optical_decoder.last.weight, atol=1e-3)

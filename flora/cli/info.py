@@ -58,7 +58,12 @@ def of_weights(path: Path) -> dict[str, Any]:
 
     loaded = checkpoint.load(path)
     model = loaded.model
-    provenance = {key: value for key, value in loaded.provenance.items() if key != "experiment"}
+    provenance = {
+        key: value for key, value in loaded.provenance.items() if key not in ("experiment", "before")
+    }
+    if before := loaded.provenance.get("before"):
+        name, seconds = before.get("experiment", {}).get("name", "a run"), before.get("seconds", "unknown")
+        provenance["goes on from"] = f"{name}, {seconds} s"
     return {
         "network": f"{model.config.name}, {sum(p.numel() for p in model.parameters()) / 1e6:.2f} M parameters",
         "widths": ", ".join(map(str, model.config.widths)),

@@ -199,7 +199,7 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     _fit(JointModule(model, experiment), experiment, experiment.joint, folder / "joint", progress)
     temperature, threshold, scores = choose(model, experiment)
     provenance = {
-        "experiment": resolved,
+        "experiment": _without_folders(resolved),
         "validation": scores,
         "seconds": sum(int(part.read_text()) for part in folder.glob("*/seconds")),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
@@ -207,9 +207,18 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
         "versions": {"flora": flora.__version__, "torch": torch.__version__},
         "attribution": "Trained on modified Copernicus Sentinel data.",
     }
+    if experiment.initial is not None:
+        provenance["before"] = checkpoint.load(experiment.initial).provenance
     return checkpoint.save(
         folder / "flora.safetensors", checkpoint.Checkpoint(model, threshold, temperature, provenance)
     )
+
+
+def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:
+    """Gives settings as weights carry them: where files lay on the machine is nobody's business."""
+    data = resolved["data"] | {"packed": Path(resolved["data"]["packed"]).name}
+    initial = resolved["initial"] and Path(resolved["initial"]).name
+    return resolved | {"data": data, "initial": initial}
 
 
 def _start_from(model: Network, path: Path) -> None:
