@@ -28,10 +28,10 @@ class Plan:
     networks: tuple[str, ...] = NETWORKS
     backends: tuple[str, ...] = BACKENDS
     side: int = 512
-    window: int = 2304
+    window: int = 1792
     repeats: int = 3
     scenes: tuple[int, ...] = (2000, 5000, 20_000)
-    tile: int = 2048
+    tile: int = 1536
     workers: int = 4096
     worker_tile: int = 1024
 

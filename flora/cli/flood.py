@@ -47,7 +47,7 @@ def flood(
     land_cover: LandCover = None,
     optical: Archive = None,
     weights: Weights = None,
-    tile: Tile = 2048,
+    tile: Tile = 1536,
     precision: Precision = "auto",
     device: Device = "auto",
     tta: Tta = False,

@@ -31,7 +31,7 @@ def predict(
         ),
     ] = None,
     weights: given.Weights = None,
-    tile: given.Tile = 2048,
+    tile: given.Tile = 1536,
     precision: given.Precision = "auto",
     device: given.Device = "auto",
     backend: given.Backend = "auto",

@@ -26,7 +26,7 @@ from flora.scene.tiling import Tile, Tiling, round_up
 if TYPE_CHECKING:
     from flora.checkpoint import Checkpoint
 
-DEFAULT_TILE = 2048
+DEFAULT_TILE = 1536
 
 
 def predict(
