@@ -166,8 +166,20 @@ def test_etci_opens_as_published_and_x_is_the_row(tmp_path: Path) -> None:
         and dry.water_valid is not None
         and dry.water_valid.all()
     )
-    assert wet.sar[0, 0, 0] == pytest.approx(-30 + 30 * 120 / 255)
-    assert wet.sar[1, 0, 0] == pytest.approx(-35 + 30 * 140 / 255)
+    assert wet.sar[0, 0, 0] == pytest.approx(-9.0) and wet.sar[1, 0, 0] == pytest.approx(-15.5)
+
+
+def test_etci_levels_a_scene_as_a_whole(tmp_path: Path) -> None:
+    scene = "bangladesh_20170314t115609"
+    write_etci(tmp_path, scene)
+    for column in (8, 9, 10):  # a tile of water beside three of land
+        for band, level in (("vv", 40), ("vh", 60)) if column == 8 else (("vv", 120), ("vh", 140)):
+            path = tmp_path / scene / "tiles" / band / f"{scene}_x-3_y-{column}_{band}.png"
+            Image.fromarray(grey(level, 256)).save(path)
+    etci = open_dataset("etci2021", tmp_path)
+    found = {record.chip[-1]: chip.sar[:, 0, 0] for record, chip in zip(etci.records, etci, strict=True)}
+    assert found["8"] == pytest.approx([-9 - 30 * 80 / 255, -15.5 - 30 * 80 / 255])
+    assert found["7"] == pytest.approx([-9, -15.5])
 
 
 def test_etci_unknown_region_is_named(tmp_path: Path) -> None:

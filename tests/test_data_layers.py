@@ -11,6 +11,7 @@ from hypothesis.extra import numpy as hnp
 from flora.chip import Chip, ChipMeta
 from flora.data.layers import (
     DB_RANGE,
+    bright_grey,
     decibel,
     display_layer,
     optical_layer,
@@ -55,9 +56,24 @@ def test_decibel_of_known_powers() -> None:
     assert np.isnan(decibel(np.array([0.0, -1.0]))).all()
 
 
-@pytest.mark.parametrize(("band", "low", "high"), [("VV", -30.0, 0.0), ("VH", -35.0, -5.0)])
-def test_grey_ends_stand_for_fixed_decibels(band: str, low: float, high: float) -> None:
-    assert pseudo_decibel(np.array([0, 255], np.uint8), band).tolist() == [low, high]
+@pytest.mark.parametrize(("band", "bright"), [("VV", -9.0), ("VH", -15.5)])
+def test_bright_grey_stands_for_bright_land_and_steps_are_fixed(band: str, bright: float) -> None:
+    levels = pseudo_decibel(np.array([0, 200, 255], np.uint8), band, 200.0)
+    assert levels.dtype == np.float32
+    assert levels == pytest.approx([bright - 30 * 200 / 255, bright, bright + 30 * 55 / 255], abs=1e-5)
+
+
+def test_bright_grey_is_the_upper_quartile_of_what_is_valid() -> None:
+    grey = np.array([10, 20, 30, 40, 50, 255], np.uint8)
+    assert bright_grey(grey, grey < 255) == 40
+    assert bright_grey(np.full(9, 7, np.uint8)) == 7
+    assert bright_grey(grey, grey > 255) == 128
+
+
+def test_images_of_one_ground_stretched_apart_become_alike() -> None:
+    ground = np.random.default_rng(0).integers(40, 140, (64, 64)).astype(np.uint8)
+    one, two = (pseudo_decibel(grey, "VV", bright_grey(grey)) for grey in (ground, ground + 60))
+    assert np.abs(one - two).max() < 1e-5
 
 
 def test_single_dark_band_is_data_and_all_zero_is_not() -> None:

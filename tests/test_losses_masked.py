@@ -73,6 +73,7 @@ def _soft(p: Tensor, t: Tensor, v: Tensor, w: Tensor | None) -> Tensor:
 
 LOSSES: dict[str, Loss] = {
     "charbonnier": reconstruction.charbonnier_loss,
+    "squared": reconstruction.squared_loss,
     "ssim": reconstruction.ssim_loss,
     "ssim, every window": lambda p, t, v, w: reconstruction.ssim_loss(p, t, v, w, stride=1),
     "edge": reconstruction.edge_loss,

@@ -100,6 +100,27 @@ def test_each_term_reaches_what_it_teaches(name: str) -> None:
         assert reached == any(leaf is one for one in expected)
 
 
+def test_perceptual_compares_the_middle_of_rows_that_show_something() -> None:
+    seen = []
+
+    def encode(picture: Tensor) -> list[Tensor]:
+        seen.append(picture.shape)
+        return [picture]
+
+    config = ObjectiveConfig(weights=Weights(perceptual=1.0), perceptual_px=32)
+    output, batch = _output(), _batch()
+    batch.optical_valid[1] = False
+    Objective(config, "joint", encode)(output, batch).total.backward()
+    assert seen == [(1, 3, 32, 32)] * 2
+    assert output.optical.grad is not None
+    reached = output.optical.grad.abs().sum(1) > 0
+    assert reached[0, 16:48, 16:48].any() and not reached[1].any()
+    reached[0, 16:48, 16:48] = False
+    assert not reached.any()
+    batch.optical_valid[:] = False
+    assert Objective(config, "joint", encode)(output, batch).total.item() == 0
+
+
 @pytest.mark.parametrize("name", [name for name, term in TERMS.items() if "teacher" not in term.stages])
 def test_a_weight_for_a_term_of_another_stage_is_an_error(name: str) -> None:
     config = ObjectiveConfig(weights=Weights(**{name: 0.1, "bce": 1.0}))

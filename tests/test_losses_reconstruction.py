@@ -22,7 +22,14 @@ def _pair(side: int = 32, channels: int = 3) -> tuple[Tensor, Tensor, Tensor]:
     return predicted, target, torch.ones_like(target, dtype=torch.bool)
 
 
-EVERY = (loss.charbonnier_loss, loss.ssim_loss, loss.edge_loss, loss.frequency_loss, loss.colour_loss)
+EVERY = (
+    loss.charbonnier_loss,
+    loss.squared_loss,
+    loss.ssim_loss,
+    loss.edge_loss,
+    loss.frequency_loss,
+    loss.colour_loss,
+)
 
 
 @pytest.mark.parametrize("function", EVERY)
@@ -39,6 +46,19 @@ def test_charbonnier_by_hand() -> None:
     expected = (math.sqrt(0.09 + eps**2) - eps) / 2
     found = loss.charbonnier_loss(predicted, target, torch.ones(1, 1, 1, 2, dtype=torch.bool))
     assert found.item() == pytest.approx(expected, rel=1e-6)
+
+
+def test_squared_is_least_between_two_likely_colours_and_charbonnier_at_the_likelier() -> None:
+    truth = torch.tensor([0.0, 0.0, 0.6]).view(1, 1, 1, 3)
+    valid = torch.ones_like(truth, dtype=torch.bool)
+    guesses = torch.linspace(0, 0.6, 61)
+    squared, absolute = (
+        torch.stack([function(torch.full_like(truth, float(g)), truth, valid) for g in guesses])
+        for function in (loss.squared_loss, loss.charbonnier_loss)
+    )
+    assert guesses[squared.argmin()].item() == pytest.approx(0.2)
+    assert guesses[absolute.argmin()].item() == 0.0
+    assert squared[0].item() == pytest.approx(0.36 / 3)
 
 
 def test_ssim_is_that_of_scikit_image() -> None:

@@ -184,6 +184,20 @@ def test_chips_go_on_from_place_to_place(monkeypatch: pytest.MonkeyPatch) -> Non
     assert list(chips(9, size=256, seed=1)) and drawn == first, "a stream is named by its seed"
 
 
+def test_frost_takes_vh_from_fields_and_nothing_from_water() -> None:
+    moist, frozen = (
+        simulate(PAGE, PAGE, seed=11, config=SceneConfig(flood_stage_m=(-30, -30), frost=(frost, frost)))
+        for frost in (-1.0, 1.0)
+    )
+    assert np.array_equal(moist.kind, frozen.kind) and np.array_equal(moist.optical, frozen.optical)
+    lost = moist.sar_db - frozen.sar_db
+    bare = np.isin(moist.kind, (Kind.BARE, Kind.STUBBLE)) & (moist.water == 0)
+    assert bare.any()
+    vv, vh = (float(np.median(band[bare])) for band in lost)
+    assert 1.0 < vv < 2.0 and 3.5 < vh < 5.5
+    assert np.median(np.abs(lost[:, moist.water == 1])) == 0, "only shores see fields beside them"
+
+
 def test_config_is_checked() -> None:
     with pytest.raises(ConfigError, match=r"relief_m is \(5, 1\); expected \(low, high\)"):
         SceneConfig(relief_m=(5, 1))

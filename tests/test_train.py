@@ -7,11 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from safetensors.torch import save_file
 
 from flora import checkpoint
 from flora.chip import Batch, Chip, ChipMeta, collate, pad
 from flora.data.pack import pack
-from flora.errors import ConfigError, OutputError
+from flora.errors import CheckpointError, ConfigError, OutputError
+from flora.metrics.lpips import CHANNELS, LAYOUT, weights_path
 from flora.model import FLoRA, ModelConfig
 from flora.train import Experiment, run
 from flora.train.module import JointModule, TeacherModule
@@ -309,3 +311,31 @@ def test_initial_weights_of_another_network_are_refused(packed: Path, tmp_path: 
     path = checkpoint.save(tmp_path / "other.safetensors", checkpoint.Checkpoint(other))
     with pytest.raises(ConfigError, match="does not fit the network 'tiny'"):
         run(experiment(packed, initial=path), tmp_path / "runs", progress=False)
+
+
+def test_perceptual_by_vgg_needs_no_teacher_but_its_weights(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objective = {
+        "weights": OPTICAL | WATER | {"perceptual": 0.1},
+        "perceptual_by": "vgg",
+        "perceptual_px": 32,
+    }
+    settings = experiment(packed, teacher=None, joint={"steps": 2, "sharp_from": 0, "objective": objective})
+    monkeypatch.setenv("FLORA_CACHE", str(tmp_path))
+    with pytest.raises(CheckpointError, match=r"lpips_vgg.*missing.*lpips_import"):
+        JointModule(FLoRA(settings.network()), settings)
+    inputs, weights = 3, {}
+    for channels, (_, convolutions) in zip(CHANNELS["vgg"], LAYOUT["vgg"], strict=True):
+        for index, _, _ in convolutions:
+            weights[f"features.{index}.weight"] = 0.1 * torch.randn(channels, inputs, 3, 3).half()
+            weights[f"features.{index}.bias"] = torch.zeros(channels).half()
+            inputs = channels
+    weights |= {f"lin{i}.weight": torch.ones(1, c, 1, 1).half() for i, c in enumerate(CHANNELS["vgg"])}
+    save_file(weights, weights_path("vgg"))
+    module = quiet(JointModule(FLoRA(settings.network()), settings))
+    logged = {}
+    module.log_terms = lambda total, terms, size: logged.update(terms)  # type: ignore[method-assign]
+    module.training_step(batch_of(), 0).backward()
+    assert logged["perceptual"].item() > 0
+    assert not any("vgg" in name or "features" in name for name in module.state_dict())

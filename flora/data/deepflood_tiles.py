@@ -12,7 +12,7 @@ from flora.bands import SAR_BANDS
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.deepflood import DRY, FLOODED, area_of, own_splits, place_and_event, split_of
-from flora.data.layers import decibel, display_layer, pseudo_decibel, sar_layer, water_layer
+from flora.data.layers import bright_grey, decibel, display_layer, pseudo_decibel, sar_layer, water_layer
 from flora.data.read import read_bands
 from flora.errors import DataError
 
@@ -93,8 +93,8 @@ class DeepFloodTiles(ChipDataset):
 
 
 def _backscatter(stored: NDArray[Any], band: str) -> NDArray[np.float32]:
-    """Brings a tile's numbers to dB: 8-bit grey by the fixed map; floats are dB if any is negative, else power."""
+    """Brings a tile to dB: 8-bit grey by its bright quarter; floats are dB if any is negative, else power."""
     if stored.dtype == np.uint8:
-        return pseudo_decibel(stored, band)
+        return pseudo_decibel(stored, band, bright_grey(stored))
     values = stored.astype(np.float32)
     return values if bool((values < 0).any()) else decibel(values)

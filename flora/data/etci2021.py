@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
+from flora.bands import SAR_BANDS
 from flora.chip import Chip
-from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import pseudo_decibel, sar_layer, water_layer
+from flora.data.dataset import ChipDataset, Footprint, Record, Split
+from flora.data.layers import bright_grey, pseudo_decibel, sar_layer, water_layer
 from flora.data.read import read_picture
 from flora.errors import DataError
 
@@ -20,14 +21,16 @@ from flora.errors import DataError
 REGION_SPLITS: Final = {"northal": "train", "bangladesh": "train", "florence": "val", "nebraska": "test"}
 PIXEL_M: Final = 30.0
 TILE: Final = 256
+# Tiles of a scene that are read to learn its stretch.
+SPREAD_TILES: Final = 32
 
 
 class ETCI2021(ChipDataset):
     """ETCI-2021: tiles of whole Sentinel-1 scenes with hand-made water labels; radar as stretched grey.
 
     - Sensor, product: Sentinel-1 (HyP3), 256 x 256 px of about 30 m. Published as PNG, read as JPEG too.
-    - SAR: `vv`, `vh` 8-bit grey; the stretch differs per product and is unknown, so it becomes pseudo dB by one
-      fixed map and says `stretched`. 255 in both bands is outside the swath and invalid.
+    - SAR: `vv`, `vh` 8-bit grey; the stretch differs per product and is unknown, so it becomes pseudo dB by the
+      bright quarter of the product's tiles and says `stretched`. 255 in both bands is outside the swath and invalid.
     - Optical: none.
     - Water: `flood_label` 255 (or 1) water, 0 land: open water of that day, permanent water included; strong.
       `water_body_label` holds coarse permanent polygons up to 10 px off: read by `context`, never joined.
@@ -44,6 +47,11 @@ class ETCI2021(ChipDataset):
     size: ClassVar[tuple[int, int] | None] = (TILE, TILE)
     has_water: ClassVar[bool] = True
     label_codes: ClassVar[tuple[int, ...]] = (0, 1, 255)
+
+    def __init__(self, root: Path | str, split: Split = "train") -> None:
+        """Lists the tiles of one split; see `ChipDataset`."""
+        super().__init__(root, split)
+        self._bright_of: dict[str, dict[str, float]] = {}
 
     def _index(self) -> list[Record]:
         table = self.root / "tiles.csv"
@@ -95,9 +103,12 @@ class ETCI2021(ChipDataset):
 
     def _read(self, record: Record) -> Chip:
         vv, vh = (read_picture(record.files[band]) for band in ("vv", "vh"))
-        sar, sar_valid = sar_layer(
-            {"VV": pseudo_decibel(vv, "VV"), "VH": pseudo_decibel(vh, "VH")}, ~outside_swath(vv, vh)
-        )
+        bright = self._bright(record)
+        levels = {
+            band: pseudo_decibel(grey, band, bright[band])
+            for band, grey in zip(SAR_BANDS, (vv, vh), strict=True)
+        }
+        sar, sar_valid = sar_layer(levels, ~outside_swath(vv, vh))
         label = self.read_label(record)
         water, water_valid = water_layer(
             np.zeros(vv.shape, np.uint8) if label is None else label, water=(1, 255)
@@ -110,6 +121,17 @@ class ETCI2021(ChipDataset):
             water_valid=water_valid & sar_valid.all(axis=0),
         )
 
+    def _bright(self, record: Record) -> dict[str, float]:
+        """Gives the bright grey of each band of a record's scene, from tiles spread over it; worked out once."""
+        scene = _scene(record)
+        if scene not in self._bright_of:
+            tiles = [other for other in self.records if _scene(other) == scene]
+            spread = tiles[:: -(-len(tiles) // SPREAD_TILES)]
+            vv, vh = (np.stack([read_picture(tile.files[band]) for tile in spread]) for band in ("vv", "vh"))
+            inside = ~np.stack([outside_swath(*pair) for pair in zip(vv, vh, strict=True)])
+            self._bright_of[scene] = {"VV": bright_grey(vv, inside), "VH": bright_grey(vh, inside)}
+        return self._bright_of[scene]
+
     def read_label(self, record: Record) -> NDArray[np.integer] | None:
         """Reads `flood_label` as stored; None for tiles of dry dates."""
         return read_picture(record.files["water"]) if "water" in record.files else None
@@ -119,6 +141,11 @@ class ETCI2021(ChipDataset):
         record = self.records[index]
         path = record.files["vv"].parents[1] / "water_body_label" / f"{record.chip}.png"
         return {"reference_water": (read_picture(path) > 0).astype(np.uint8)} if path.exists() else {}
+
+
+def _scene(record: Record) -> str:
+    """Gives the product that a tile was cut from."""
+    return record.files["vv"].parents[2].name
 
 
 def outside_swath(vv: NDArray[np.uint8], vh: NDArray[np.uint8]) -> NDArray[np.bool_]:

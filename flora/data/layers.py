@@ -19,8 +19,10 @@ Number = TypeVar("Number", bound=np.generic)
 
 # Backscatter outside this is no measurement, dB, both ends included; as in `flora.raster`.
 DB_RANGE: Final = (-60.0, 40.0)
-# Pseudo dB of 8-bit grey: 0 and 255 stand for these values. A fixed map, since the true stretch is unknown.
-GREY_DB: Final = {"VV": (-30.0, 0.0), "VH": (-35.0, -5.0)}
+# Pseudo dB of 8-bit grey: its 255 steps are taken for these 30 dB, since the true stretch is unknown.
+GREY_RANGE_DB: Final = 30.0
+# Three quarters of a scene are darker than this, dB: about the same in calibrated scenes of farms, woods and towns.
+BRIGHT_DB: Final = {"VV": -9.0, "VH": -15.5}
 # True-colour display pictures show reflectance multiplied by this, clipped at 1, as 8 bits.
 DISPLAY_GAIN: Final = 3.5
 # From this in all three bands; JPEG leaves painted white a little below 255. As in `flora.raster`.
@@ -92,18 +94,36 @@ def decibel(power: NDArray[np.floating]) -> Float:
     return np.where(positive, level, np.nan).astype(np.float32)
 
 
-def pseudo_decibel(grey: Byte, band: str) -> Float:
-    """Maps 8-bit grey of unknown stretch to the dB range of a band, by one fixed map for all images.
+def bright_grey(grey: Byte, valid: Bool | None = None) -> float:
+    """Gives the grey level that three quarters of an image are darker than.
+
+    Args:
+        grey: 0 to 255, any shape; a whole image, or many tiles of one, so that water does not rule it.
+        valid: May be used, same shape; all of it by default.
+
+    Returns:
+        The upper quartile, or 128, the middle, where nothing is valid.
+    """
+    used = grey if valid is None else grey[valid]
+    return float(np.percentile(used, 75)) if used.size else 128.0
+
+
+def pseudo_decibel(grey: Byte, band: str, bright: float) -> Float:
+    """Maps 8-bit grey of unknown stretch to pseudo dB that lie about where a calibrated scene's do.
+
+    Each product is stretched in its own way: in one the brighter quarter of VV begins at grey 145, in another at 190.
+    So the level at which it begins is set to that of calibrated scenes, one shift for all pixels of an image.
 
     Args:
         grey: 0 to 255, any shape.
         band: `VV` or `VH`.
+        bright: As from `bright_grey`, of the image that shares one stretch.
 
     Returns:
         Pseudo dB, same shape; chips that carry it say `sar_radiometry="stretched"`.
     """
-    low, high = GREY_DB[band]
-    return (low + (high - low) * (grey.astype(np.float32) / 255)).astype(np.float32)
+    step = GREY_RANGE_DB / 255
+    return (BRIGHT_DB[band] + step * (grey.astype(np.float32) - np.float32(bright))).astype(np.float32)
 
 
 def sentinel2_layer(bands: Mapping[str, Numbers], valid: Bool | None = None) -> tuple[Float, Bool]:

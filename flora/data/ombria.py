@@ -12,7 +12,7 @@ from scipy import ndimage
 
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
-from flora.data.layers import pseudo_decibel, sar_layer
+from flora.data.layers import bright_grey, pseudo_decibel, sar_layer
 from flora.data.read import read_picture
 
 Bool = NDArray[np.bool_]
@@ -31,7 +31,7 @@ class Ombria(ChipDataset):
     - Sensor, product: Sentinel-1 and Sentinel-2, 256 x 256 px of about 10 m, without georeference. Published as
       PNG, read as JPEG too.
     - SAR: one polarisation, 8-bit grey stretched per image, 255 no-data; brightness before and after cannot be
-      compared. It becomes pseudo dB in VV by a fixed map and says `stretched`; VH is absent.
+      compared. It becomes pseudo dB in VV by its own bright quarter and says `stretched`; VH is absent.
     - Optical: false colour (short-wave infrared, near infrared, red-green-like): not red, green, blue, so it is no
       optical layer here. It serves weak labels and `context` gives it.
     - Water: the mask is new flood only and coarser than the image. A chip `after` is water where the mask says so
@@ -105,7 +105,9 @@ class Ombria(ChipDataset):
         grey = {when: _grey(record.files[f"S1_{when}"]) for when in DATES}
         picture = {when: read_picture(record.files[f"S2_{when}"]) for when in DATES}
         present = ~_no_data(grey[date])
-        sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey[date], "VV")}, present)
+        sar, sar_valid = sar_layer(
+            {"VV": pseudo_decibel(grey[date], "VV", bright_grey(grey[date], present))}, present
+        )
         if date == "before":
             water, dry = false_colour_water(picture["before"], radar_dark(grey["before"]))
             valid = water | dry

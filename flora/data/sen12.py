@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
-from flora.data.layers import display_layer, pseudo_decibel, sar_layer
+from flora.data.layers import bright_grey, display_layer, pseudo_decibel, sar_layer
 from flora.data.read import read_picture
 
 
@@ -16,7 +16,7 @@ class Sen12(ChipDataset):
     """SEN1-2: 282,384 pairs of patches worldwide; here 14 pairs of fields of one scene.
 
     - Sensor, product: Sentinel-1 VV and Sentinel-2 true colour, 256 x 256 px, 10 m, without georeference, PNG.
-    - SAR: 8-bit grey stretched to each patch's range; pseudo dB by a fixed map, `stretched`. VH is absent.
+    - SAR: 8-bit grey stretched to each patch's range; pseudo dB by its bright quarter, `stretched`. VH is absent.
     - Optical: red, green, blue, 8 bits, enhanced; reflectance by display gain 3.5, `display`.
     - Water: none.
     - Splits: train only. Groups from `pairs.csv` (columns kind, sar, optical, group), or, without it, each scene
@@ -54,7 +54,7 @@ class Sen12(ChipDataset):
 
     def _read(self, record: Record) -> Chip:
         grey = read_picture(record.files["sar"])
-        sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey, "VV")})
+        sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey, "VV", bright_grey(grey))})
         optical, optical_valid = display_layer(read_picture(record.files["optical"]))
         return Chip(
             sar=sar,

@@ -8,7 +8,7 @@ import numpy as np
 
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import display_layer, pad_chip, pseudo_decibel, sar_layer
+from flora.data.layers import bright_grey, display_layer, pad_chip, pseudo_decibel, sar_layer
 from flora.data.read import read_picture
 
 WINDOW: Final = 512
@@ -21,7 +21,8 @@ class Sih1733(ChipDataset):
     """SIH 1733: two scenes of 2500 x 1733 px, radar and true colour aligned to the pixel, cut into windows.
 
     - Sensor, product: Sentinel-1 and Sentinel-2 screen pictures, JPEG, about 19 m a pixel, without georeference.
-    - SAR: one polarisation, 8-bit grey, dark end clipped; pseudo dB in VV by a fixed map, `stretched`; VH absent.
+    - SAR: one polarisation, 8-bit grey, dark end clipped; pseudo dB in VV by the scene's bright quarter,
+      `stretched`; VH absent.
     - Optical: true colour, enhanced; reflectance by display gain 3.5, `display`.
     - Water: none.
     - Splits: by scene: pair1 (city) train, pair2 (hills) val. Windows of 512 x 512 px; what reaches over the edge is
@@ -61,9 +62,9 @@ class Sih1733(ChipDataset):
         assert record.window is not None
         row, col, height, width = record.window
         inside = (slice(row, row + height), slice(col, col + width))
-        grey = read_picture(record.files["sar"])[inside]
-        grey = grey if grey.ndim == 2 else np.asarray(grey[..., 0])
-        sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey, "VV")})
+        scene = read_picture(record.files["sar"])
+        scene = scene if scene.ndim == 2 else np.asarray(scene[..., 0])
+        sar, sar_valid = sar_layer({"VV": pseudo_decibel(scene[inside], "VV", bright_grey(scene))})
         optical, optical_valid = display_layer(read_picture(record.files["optical"])[inside])
         meta = self._meta(record, sar_radiometry="stretched", optical_radiometry="display", pixel_m=PIXEL_M)
         chip = Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)

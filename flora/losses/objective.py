@@ -24,6 +24,7 @@ class Weights(BaseModel):
 
     Attributes:
         charbonnier: Smooth absolute error of colour, unit range.
+        squared: Squared error of colour, unit range.
         ssim: One minus structural similarity.
         edge: Difference of Sobel gradients.
         frequency: Difference of FFT magnitudes, block by block.
@@ -44,6 +45,7 @@ class Weights(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     charbonnier: Weight = 0.0
+    squared: Weight = 0.0
     ssim: Weight = 0.0
     edge: Weight = 0.0
     frequency: Weight = 0.0
@@ -87,6 +89,9 @@ class ObjectiveConfig(BaseModel):
         ssim_stride: Distance between SSIM windows, px.
         frequency_block: Width of an FFT block, px.
         colour_cell: Width of a mean-colour cell, px.
+        perceptual_by: Whose features are compared: the frozen optical teacher's, or VGG16's, whose weights
+            `flora.metrics.lpips_import` brings.
+        perceptual_px: Side of the middle of each crop that is compared, px; None for all of it.
         boundary_px: Cross-entropy counts less within this many px of a labelled edge; 0 for none.
         boundary_weight: What a pixel there counts.
         tversky_false_alarm: What a false alarm counts against a hit.
@@ -104,6 +109,8 @@ class ObjectiveConfig(BaseModel):
     ssim_stride: int = Field(default=2, ge=1, le=8)
     frequency_block: int = Field(default=64, ge=8)
     colour_cell: int = Field(default=16, ge=2)
+    perceptual_by: Literal["teacher", "vgg"] = "teacher"
+    perceptual_px: int | None = Field(default=None, ge=32)
     boundary_px: int = Field(default=2, ge=0, le=16)
     boundary_weight: float = Field(default=0.3, ge=0, le=1)
     tversky_false_alarm: float = Field(default=0.3, gt=0, le=1)

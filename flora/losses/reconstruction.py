@@ -47,6 +47,24 @@ def charbonnier_loss(
     return pooled_mean(charbonnier(residual(predicted, target, valid)), valid, weight)
 
 
+def squared_loss(predicted: Tensor, target: Tensor, valid: Tensor, weight: Tensor | None = None) -> Tensor:
+    """Averages the squared difference: where the truth may be one of two colours, the best answer lies between them.
+
+    PSNR is a function of it; the Charbonnier distance alone takes the likelier colour and is wholly wrong where it is
+    wrong.
+
+    Args:
+        predicted: (B, C, H, W), unit range.
+        target: (B, C, H, W), unit range.
+        valid: Counts, broadcastable to (B, C, H, W), bool.
+        weight: Trust in each chip, (B,), or None for 1.
+
+    Returns:
+        mean(d^2), 0-dim, unit range squared.
+    """
+    return pooled_mean(residual(predicted, target, valid).square(), valid, weight)
+
+
 def ssim_loss(
     predicted: Tensor, target: Tensor, valid: Tensor, weight: Tensor | None = None, stride: int = 2
 ) -> Tensor:

@@ -18,6 +18,7 @@ from torch import Tensor
 from flora.chip import Batch
 from flora.errors import ConfigError
 from flora.losses import adversarial, distillation, hydrology, reconstruction, segmentation
+from flora.losses.masked import nothing
 from flora.losses.perceptual import Encoder, perceptual_loss
 from flora.model.output import Output
 from flora.normalize import reflectance_to_unit
@@ -113,6 +114,10 @@ def _charbonnier(c: Comparison) -> Tensor:
     return reconstruction.charbonnier_loss(*_picture_arguments(c))
 
 
+def _squared(c: Comparison) -> Tensor:
+    return reconstruction.squared_loss(*_picture_arguments(c))
+
+
 def _ssim(c: Comparison) -> Tensor:
     return reconstruction.ssim_loss(*_picture_arguments(c), stride=c.config.ssim_stride)
 
@@ -185,8 +190,18 @@ def _distill_water(c: Comparison) -> Tensor:
 def _perceptual(c: Comparison) -> Tensor:
     if c.encode is None:
         raise _missing("perceptual", "the frozen network it compares with")
-    valid = c.colour_valid & c.shown
-    return perceptual_loss(c.encode, c.picture, c.true_picture, valid, c.batch.weight_optical)
+    rows, columns = (_middle(side, c.config.perceptual_px) for side in c.picture.shape[-2:])
+    valid = (c.colour_valid & c.shown)[:, rows, columns]
+    some = valid.flatten(1).any(1)  # pictures without a pixel to compare would cost as much as others
+    if not some.any():
+        return nothing(c.picture)
+    guess, truth = (picture[some][..., rows, columns] for picture in (c.picture, c.true_picture))
+    return perceptual_loss(c.encode, guess, truth, valid[some], c.batch.weight_optical[some])
+
+
+def _middle(side: int, px: int | None) -> slice:
+    start = 0 if px is None else max(0, (side - px) // 2)
+    return slice(start, side - start)
 
 
 def _adversarial(c: Comparison) -> Tensor:
@@ -222,6 +237,7 @@ class Term:
 
 TERMS: Final[dict[str, Term]] = {
     "charbonnier": Term("optical", _charbonnier),
+    "squared": Term("optical", _squared),
     "ssim": Term("optical", _ssim),
     "edge": Term("optical", _edge),
     "frequency": Term("optical", _frequency),

@@ -135,18 +135,19 @@ class Lpips(nn.Module):
             raise CheckpointError(f"LPIPS weights '{path}' cannot be read ({error}); {remedy}.") from error
         return cls(weights, net)
 
-    def features(self, pictures: Tensor) -> list[Tensor]:
+    def features(self, pictures: Tensor, stages: int = 5) -> list[Tensor]:
         """Gives the five activations that are compared.
 
         Args:
             pictures: (B, 3, H, W), in [-1, 1].
+            stages: How many of them, from the finest on.
 
         Returns:
             After the last ReLU of each stage, finest first.
         """
         x = (pictures - self.shift) / self.scale
-        stages = []
-        for pooling, convolutions in self._stages:
+        activations = []
+        for pooling, convolutions in self._stages[:stages]:
             if pooling is not None:
                 x = F.max_pool2d(x, *pooling)
             for index, stride, padding in convolutions:
@@ -155,8 +156,8 @@ class Lpips(nn.Module):
                     x, getattr(self, f"{name}_weight"), getattr(self, f"{name}_bias"), stride, padding
                 )
                 x = F.relu(x)
-            stages.append(x)
-        return stages
+            activations.append(x)
+        return activations
 
     def forward(self, predicted: Tensor, truth: Tensor, valid: Tensor | None = None) -> Tensor:
         """Gives the distance of each pair.

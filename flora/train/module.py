@@ -13,6 +13,7 @@ from torch import Tensor
 from flora.chip import Batch
 from flora.errors import ConfigError
 from flora.losses.objective import Objective
+from flora.losses.perceptual import Encoder
 from flora.model import FLoRA, Output
 from flora.model.family import Network
 from flora.model.teacher import OpticalTeacher
@@ -20,7 +21,7 @@ from flora.train.experiment import Experiment, StageConfig
 from flora.train.faults import detach_water, spoil
 from flora.train.paths import PathMixer, cloud
 from flora.train.scores import ValidationScores
-from flora.train.sharpen import Critic, teacher_features
+from flora.train.sharpen import Critic, teacher_features, vgg_features
 
 
 class Stage(L.LightningModule):
@@ -138,7 +139,10 @@ class JointModule(Stage):
         weights = experiment.joint.objective.weights.active()
         self.distils = any(name.startswith("distill") for name in weights)
         self._refuse_untaught(experiment, teacher, weights)
-        encode = teacher_features(teacher) if teacher is not None and "perceptual" in weights else None
+        encode: Encoder | None = None
+        if "perceptual" in weights:
+            by_vgg = experiment.joint.objective.perceptual_by == "vgg"
+            encode = vgg_features() if by_vgg else teacher_features(teacher) if teacher is not None else None
         self.objective = Objective(experiment.joint.objective, stage="joint", encode=encode)
         self.critic = Critic() if "adversarial" in weights else None
         self.mixer = PathMixer(experiment.paths, experiment.seed)
@@ -156,7 +160,10 @@ class JointModule(Stage):
         experiment: Experiment, teacher: OpticalTeacher | None, weights: dict[str, float]
     ) -> None:
         """Refuses terms that need a teacher which is not there, or has learnt nothing."""
-        taught = [name for name in weights if name.startswith("distill") or name == "perceptual"]
+        by_teacher = experiment.joint.objective.perceptual_by == "teacher"
+        taught = [
+            name for name in weights if name.startswith("distill") or (name == "perceptual" and by_teacher)
+        ]
         if taught and (teacher is None or (experiment.teacher is None and experiment.initial is None)):
             raise ConfigError(
                 f"joint.objective has {', '.join(taught)}, which distils or compares by a teacher, but there is no "

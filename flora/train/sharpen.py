@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from flora.chip import Batch
 from flora.losses.adversarial import discriminator_loss
 from flora.losses.perceptual import Encoder
+from flora.metrics.lpips import Lpips
 from flora.model.discriminator import PatchDiscriminator
 from flora.model.output import Output
 from flora.model.teacher import OpticalTeacher
@@ -66,11 +67,28 @@ def seen(batch: Batch) -> Tensor:
     return batch.optical_valid[:, :3].all(1) & batch.sar_valid.any(1)
 
 
+def vgg_features() -> Encoder:
+    """Compares pictures by what VGG16 makes of them: its activations before each of the first four poolings.
+
+    Raises:
+        CheckpointError: Its weights are not there; `flora.metrics.lpips_import` brings them.
+
+    Source: the features of LPIPS over VGG16, Zhang et al., CVPR 2018. The fifth stage sees too little of a small crop.
+    """
+    vgg = Lpips.load("vgg")
+
+    def encode(picture: Tensor) -> Sequence[Tensor]:
+        vgg.to(picture.device)
+        return vgg.features(2 * picture - 1, stages=4)
+
+    return encode
+
+
 def teacher_features(teacher: OpticalTeacher) -> Encoder:
     """Compares pictures by what the frozen optical teacher makes of them.
 
-    LPIPS over AlexNet is what pictures are scored with and may not train them; VGG's weights do not travel with
-    FLoRA. The teacher has learnt Sentinel-2 and is at hand.
+    LPIPS over AlexNet is what pictures are scored with and may not train them. The teacher has learnt Sentinel-2 and
+    is at hand.
 
     Args:
         teacher: Trained and frozen.

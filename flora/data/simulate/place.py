@@ -36,6 +36,8 @@ class SceneConfig:
         speckle_side: Weight of a neighbour in the speckle filter; 0.4 correlates neighbours by 0.6 as in 10 m GRD.
         cloud: Share of the optical image after the flood under cloud, 0 to 1.
         wedge_px: Width at row 0 of the invalid wedge left of the swath, px; 0 is none.
+        frost: How frozen or parched the ground is, 0 to 1; below 0 it is as moist as ever. Bare fields then lose most
+            of their VH and little of their VV.
     """
 
     relief_m: Range = (15.0, 160.0)
@@ -57,6 +59,7 @@ class SceneConfig:
     speckle_side: Range = (0.34, 0.46)
     cloud: Range = (0.0, 0.0)
     wedge_px: int = 0
+    frost: Range = (-1.0, 1.0)
 
     def __post_init__(self) -> None:
         """Checks that ranges ascend.
@@ -79,7 +82,9 @@ class SceneConfig:
 
 # The crest of a flood in calm weather over bare fields: what radar maps best, and what a first look should show. What
 # makes floods hard (wind, standing crops, trickles) is in the default ranges, which training draws from.
-CALM_FLOOD: Final = SceneConfig(wind=(0.0, 0.3), flood_stage_m=(0.8, 1.2), greenness=(0.1, 0.3))
+CALM_FLOOD: Final = SceneConfig(
+    wind=(0.0, 0.3), flood_stage_m=(0.8, 1.2), greenness=(0.1, 0.3), frost=(0.0, 0.0)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +124,7 @@ class Place:
     calibration: tuple[float, float]
     wetness: float
     wind_before: float
+    frost: float
 
 
 def draw_place(seed: int, config: SceneConfig) -> Place:
@@ -135,7 +141,7 @@ def draw_place(seed: int, config: SceneConfig) -> Place:
     drawn = {}
     for item in fields(config):  # one draw a field in a fixed order: changing one range moves no other value
         value = getattr(config, item.name)
-        if isinstance(value, tuple):
+        if isinstance(value, tuple) and item.name != "frost":
             drawn[item.name] = float(value[0] + (value[1] - value[0]) * rng.random())
     shared, vv, vh = (config.calibration_db * rng.standard_normal(3)).tolist()
     return Place(
@@ -146,5 +152,6 @@ def draw_place(seed: int, config: SceneConfig) -> Place:
         calibration=(0.8 * shared + 0.6 * vv, 0.8 * shared + 0.6 * vh),
         wetness=float(rng.uniform(0.0, 1.5)),
         wind_before=float(config.wind[0] + (config.wind[1] - config.wind[0]) * rng.random() ** 2),
+        frost=max(0.0, float(config.frost[0] + (config.frost[1] - config.frost[0]) * rng.random())),
         **drawn,
     )
