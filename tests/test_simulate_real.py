@@ -9,7 +9,7 @@ import pytest
 import rasterio
 from numpy.typing import NDArray
 
-from flora.data.simulate import histogram_distances, simulate
+from flora.data.simulate import SceneConfig, histogram_distances, simulate
 from flora.errors import DataError
 
 BOUND_DB = 1.5  # for twelve places; 48 places come within 0.75 dB
@@ -61,10 +61,12 @@ def real_sample(root: Path) -> Sample:
 
 @pytest.fixture(scope="module")
 def simulated() -> Sample:
-    """Twelve places."""
+    """Twelve places that are neither frozen nor parched: so are the real chips that they are held against."""
     samples = []
+    moist = SceneConfig(frost=(0, 0))
     for place in range(12):
-        scene = simulate(512, 512, seed=5000 + place, origin=(512 * (7 * place % 23), 512 * (place % 8)))
+        corner = (512 * (7 * place % 23), 512 * (place % 8))
+        scene = simulate(512, 512, seed=5000 + place, config=moist, origin=corner)
         samples.append(thin(scene.sar_db, np.where(scene.ambiguous, 255, scene.water)))
     return pool(samples)
 

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flora.scene.backend import Arrays, Backend, Runner, make_runner
-from flora.scene.memory import keep_memory
+from flora.scene.memory import give_back, keep_memory
 from flora.scene.precision import Precision
 
 if TYPE_CHECKING:
@@ -22,6 +22,9 @@ PLANES = ("water_probability", "red", "green", "blue", "red_spread", "green_spre
 # would only take memory; and each thread that calls would get its own team of workers and its own memory pool. The
 # threads of dask read and write meanwhile.
 _CALLER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flora-network")
+
+# Windows after which the heap's free memory goes back to the system: taking it again costs a fraction of a second.
+WINDOWS_KEPT = 8
 
 # Axes (of C, H, W) that the variants of test-time augmentation flip, beside the picture as it is.
 _FLIPS: tuple[tuple[int, ...], ...] = ((-1,), (-2,), (-2, -1))
@@ -54,6 +57,7 @@ class TileNetwork:
         self.tta = tta
         self.backend = backend
         self._ready: dict[bool, Runner] = {}
+        self._windows = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves what is prepared behind: it is made anew where it arrives."""
@@ -88,7 +92,11 @@ class TileNetwork:
             Water probability, reflectance and its spread in the order of `PLANES`, (7, H, W).
         """
         keep_memory()  # before the caller's thread takes its first block
-        return _CALLER.submit(self._run, (sar, sar_valid, optical, optical_valid)).result()
+        planes = _CALLER.submit(self._run, (sar, sar_valid, optical, optical_valid)).result()
+        self._windows += 1
+        if self._windows % WINDOWS_KEPT == 0:
+            give_back()
+        return planes
 
     def _run(self, arrays: Arrays) -> NDArray[np.float32]:
         run = self.prepared(arrays[2] is not None)
