@@ -88,10 +88,13 @@ def test_sen12(tmp_path: Path) -> None:
     for kind, mode in (("s1", "L"), ("s2", "RGB")):
         folder = tmp_path / f"ROIs1158_spring/{kind}_1"
         folder.mkdir(parents=True)
-        Image.new(mode, (256, 256), 51 if mode == "L" else (51, 102, 51)).save(
-            folder / f"ROIs1158_spring_{kind}_1_p30.png"
-        )
+        image = Image.new(mode, (256, 256), 153 if mode == "L" else (51, 102, 51))
+        if mode == "L":
+            image.paste(51, (0, 0, 256, 64))
+        image.save(folder / f"ROIs1158_spring_{kind}_1_p30.png")
     (chip,) = open_dataset("sen12", tmp_path, "train")
     assert chip.meta.sar_radiometry == "stretched"
-    np.testing.assert_allclose(chip.sar[0, 0, 0], -30 + 30 * 51 / 255)
+    # The bright three quarters are levelled to -9 dB; the dark one lies 102 of 255 grey levels of 30 dB below.
+    np.testing.assert_allclose(chip.sar[0, 255, 0], -9)
+    np.testing.assert_allclose(chip.sar[0, 0, 0], -9 - 30 * 102 / 255)
     np.testing.assert_allclose(chip.optical[1, 0, 0], 102 / 255 / 3.5, rtol=1e-6)  # type: ignore[index]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import re
 import shlex
 import subprocess
@@ -14,7 +15,7 @@ from flora.cli import main
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
 PAGES = [README, *sorted((ROOT / "docs").rglob("*.md"))]
-INSTALLING = ("python3 -m venv", ".venv/bin/pip install")
+INSTALLING = ("python3 -m venv", ".venv/bin/pip install", "pip download")
 
 
 def blocks(page: Path, language: str) -> list[str]:
@@ -43,6 +44,9 @@ def test_documented_command_exists(page: str, command: str) -> None:
         assert not exit_code([*words[1:], "--help"])
     elif words[0] == "make":
         subprocess.run(["make", "-n", *words[1:]], cwd=ROOT, check=True, capture_output=True, timeout=60)
+    elif words[:2] == ["python", "-m"]:
+        module = importlib.import_module(words[2])
+        assert f"-m {words[2]}" in (module.__doc__ or ""), f"{page} runs {words[2]}, which does not say how"
     else:
         assert command.startswith(INSTALLING), f"{page} has a command that no test knows: {command}"
 
