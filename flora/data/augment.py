@@ -27,6 +27,9 @@ PIVOT_DB: Final = (-11.0, -18.0)
 # Scenes are handed on as dB clipped to [-30, 0] in 254 grey steps, as Guaiba's are.
 CLIP_DB: Final = (-30.0, 0.0)
 CLIP_STEP_DB: Final = 30.0 / 254
+# Noise-equivalent sigma0 of Sentinel-1 IW: at most -22 dB by specification, measured -24 to -32 dB across the swath
+# (Sentinel-1 annual performance reports).
+NOISE_FLOOR_DB: Final = (-31.0, -24.0)
 
 
 class AugmentConfig(BaseModel):
@@ -63,6 +66,10 @@ class AugmentConfig(BaseModel):
     band_dropout: Probability = Field(
         0.15, description="Share of two-band samples that lose one band, never both."
     )
+    vh_loss: Probability = Field(
+        0.0, description="Share of samples whose ground is frozen or parched: VH sinks towards the sensor's noise."
+    )
+    vh_loss_db: Span = Field((2.0, 9.0), description="How much VH those lose.")
     clip: Probability = Field(0.1, description="Share of samples clipped to [-30, 0] dB and quantised.")
 
     misregistration_px: int = Field(
@@ -86,7 +93,7 @@ class AugmentConfig(BaseModel):
     @model_validator(mode="after")
     def _spans_rise(self) -> AugmentConfig:
         """Checks that each span rises and that factors are above 0."""
-        for name in ("zoom", "gain", "stretched_gain", "looks", "cloud_cover", "prior_gain", "prior_offset"):
+        for name in ("zoom", "gain", "stretched_gain", "looks", "cloud_cover", "prior_gain", "prior_offset", "vh_loss_db"):
             low, high = getattr(self, name)
             least = {"cloud_cover": 0.0, "prior_offset": -1.0}.get(name, 1e-3)
             if not least <= low <= high or (name == "cloud_cover" and high > 1):
@@ -201,6 +208,8 @@ class Augment:
         gain = rng.uniform(*(c.stretched_gain if stretched else c.gain), 2)
         sar *= gain.astype(np.float32)[:, None, None]
         sar += ((1 - gain) * PIVOT_DB + shift).astype(np.float32)[:, None, None]
+        if c.vh_loss and rng.random() < c.vh_loss:
+            sar[1] = sunk(sar[1], rng.uniform(*c.vh_loss_db), rng.uniform(*NOISE_FLOOR_DB))
         if rng.random() < c.speckle:
             sar += speckle_db(c.looks, sar.shape, rng)
         if c.trend_db:
@@ -228,6 +237,23 @@ class Augment:
         valid &= ~cloud(self.config.size, rng.uniform(*self.config.cloud_cover), rng)
         np.copyto(values, 0, where=~valid)
         return prior
+
+
+def sunk(band: Float, loss_db: float, floor_db: float) -> Float:
+    """Lets a band lose power, down to the noise that the sensor adds.
+
+    Frozen or parched ground loses VH far more than VV, and is then as dark in VH as water: VV has to tell.
+
+    Args:
+        band: (H, W), dB.
+        loss_db: How much the ground loses, dB.
+        floor_db: Noise-equivalent sigma0, dB.
+
+    Returns:
+        (H, W), dB; never above what it was, where that was above the floor.
+    """
+    power = np.power(10.0, (np.float32(-loss_db) + band) / 10) + 10 ** (floor_db / 10)
+    return np.minimum(band, 10 * np.log10(power)).astype(np.float32)
 
 
 def shifted(layer: Optical, by: tuple[int, int]) -> Optical:

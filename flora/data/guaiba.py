@@ -39,7 +39,8 @@ class Guaiba(ChipDataset):
       mean "that or beyond" and count as valid. The before scene is a mosaic of two dates (seam at row 1076).
     - Optical: B4, B3, B2 as 8 bits, DN = 255 clip(3.5 reflectance); its mask band is carried. Cloud in the after
       image (rows over 4100, left middle), partly painted white, is found by `cloud` and invalid. No nir.
-    - Prior: after chips carry the before image. SAR and optical may differ by days and by 1 to 3 px.
+    - Prior: after chips carry the before image; in train, before chips carry the after image too, clouds invalid, for a
+      flood that has gone is a change like one that has come. SAR and optical may differ by days and by 1 to 3 px.
     - Water: 1 water, 0 land, 255 no-data; weak: its makers' output from the same SAR, good on open water, poor
       at flooded streets. In train, land is invalid where `flood_unseen` finds flood; val and test stay as published.
     - Splits: rows 0-1023 test, 1152-3711 train, 3840-4659 val; windows 512 x 512 start at the strip's first row,
@@ -68,9 +69,10 @@ class Guaiba(ChipDataset):
     def _record(self, date: str, split: str, row: int, col: int) -> Record:
         layers = {"sar": "S1", "optical": "S2", "water": "water_weak"}
         files = {layer: self.root / f"guaiba_{date}_{part}.tif" for layer, part in layers.items()}
-        if date == "after":
-            files["prior"] = self.root / "guaiba_before_S2.tif"
-            files["prior_sar"] = self.root / "guaiba_before_S1.tif"
+        if date == "after" or split == "train":
+            other = "before" if date == "after" else "after"
+            files["prior"] = self.root / f"guaiba_{other}_S2.tif"
+            files["prior_sar"] = self.root / f"guaiba_{other}_S1.tif"
         height = min(WINDOW, STRIPS[split][1] + 1 - row)
         return Record(
             chip=f"guaiba_{date}_r{row:04d}_c{col:04d}",
@@ -87,7 +89,7 @@ class Guaiba(ChipDataset):
         vv, vh = read_bands(record.files["sar"], 2, window)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh})
         water, water_valid = water_layer(self.read_label(record))
-        if record.split == "train" and "prior" in record.files:
+        if record.split == "train" and "_after_" in record.chip:
             water_valid &= (water == 1) | ~self._unseen(record)
         optical, optical_valid = self._optical(record, "optical")
         prior, prior_valid = self._optical(record, "prior") if "prior" in record.files else (None, None)
@@ -114,8 +116,9 @@ class Guaiba(ChipDataset):
         wide, inner = _widened(record)
         rgb = _picture(record.files[layer], wide)
         valid = read_mask(record.files[layer], wide)
-        if "prior" in record.files and layer == "optical":
-            valid &= ~cloud(rgb, _picture(record.files["prior"], wide))
+        if "after" in record.files[layer].name:
+            clear = record.files[layer].with_name("guaiba_before_S2.tif")
+            valid &= ~cloud(rgb, _picture(clear, wide))
         return display_layer(rgb[inner], valid[inner])
 
     def _unseen(self, record: Record) -> Bool:

@@ -48,8 +48,13 @@ class PyramidDecoder(nn.Module):
         return out
 
     def spread_out(self, last: nn.Module, features: Tensor) -> Tensor:
-        """Maps features to planes at full size, (B, channels, H, W), float32 at least."""
-        return full_precision(F.pixel_shuffle(last(features), self.stem_stride))
+        """Maps features to planes at full size, (B, channels, H, W), float32 at least.
+
+        Each plane lies in one piece: what follows works on some planes of several, which is slow where their values
+        are interleaved (channels last).
+        """
+        cells = last(features).contiguous(memory_format=torch.contiguous_format)
+        return full_precision(F.pixel_shuffle(cells, self.stem_stride))
 
     def reach(self) -> list[int]:
         """Cells of each level beyond a tile that the tile's output needs, finest first."""

@@ -77,7 +77,7 @@ class FLoRA(nn.Module):
         )
         seen = self._cells(sar_valid.any(dim=1, keepdim=True), whole=False)
         if optical is None or optical_valid is None:
-            prior, true = predicted, [torch.zeros_like(cells) for cells in seen]
+            prior, true = predicted, [None] * len(seen)
             shown, shown_valid = None, None
         else:
             shown, shown_valid = optical[:, :3], optical_valid[:, :3].all(dim=1, keepdim=True)

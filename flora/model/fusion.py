@@ -51,29 +51,35 @@ class WindowedCrossAttention(nn.Module):
         query = self._windows(self.query(sar))
         key, value = (self._windows(part) for part in self.key_value(prior).chunk(2, dim=1))
         bias = self.position.to(query.dtype)[None]  # (1, heads, cells, cells)
-        if key_valid is not None:
+        if key_valid is not None and not _surely_all(key_valid):
             mask = rearrange(
                 key_valid, "b 1 (y wy) (x wx) -> (b y x) 1 1 (wy wx)", wy=self.window, wx=self.window
             )
             # Finite, so that a window without any valid key gives a mean and not NaN.
             bias = bias + torch.where(mask, 0.0, -1e4).to(query.dtype)
-        found = F.scaled_dot_product_attention(query, key, value, attn_mask=bias)
-        y, x = height // self.window, width // self.window
+        # Written out: the fused kernels are made for long sequences, and six times as slow on windows of sixteen cells.
+        scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2) + bias
+        found = torch.softmax(scores, dim=-1).to(value.dtype) @ value  # (B·windows, heads, cells, C)
         found = rearrange(
             found,
-            "(b y x) h (wy wx) c -> b (h c) (y wy) (x wx)",
+            "(b y x) h (wy wx) c -> b (y wy) (x wx) (h c)",
             b=batch,
-            y=y,
-            x=x,
+            y=height // self.window,
+            x=width // self.window,
             wy=self.window,
             wx=self.window,
         )
-        out: Tensor = self.out(found)
+        out: Tensor = self.out(found.permute(0, 3, 1, 2))  # channels last, as convolutions like it
         return out
 
     def reach(self, margin: int) -> int:
         """Cells beyond a tile that `margin` cells need: whole windows, for tiles start on the window grid."""
         return -(-margin // self.window) * self.window
+
+
+def _surely_all(valid: Tensor) -> bool:
+    """Says whether every cell is valid, where that can be asked: a traced graph must not depend on it."""
+    return not torch.compiler.is_compiling() and valid.device.type == "cpu" and bool(valid.all())
 
 
 class FusionBlock(nn.Module):
@@ -101,13 +107,13 @@ class FusionBlock(nn.Module):
             nn.init.normal_(self.film.weight, std=0.02)
             nn.init.zeros_(self.film.bias)  # type: ignore[arg-type]
 
-    def forward(self, sar: Tensor, prior: Tensor, prior_true: Tensor, key_valid: Tensor) -> Tensor:
+    def forward(self, sar: Tensor, prior: Tensor, prior_true: Tensor | None, key_valid: Tensor) -> Tensor:
         """Fuses one level.
 
         Args:
             sar: *f*, (B, C, H, W).
             prior: *p* or *p̂*, (B, C, H, W).
-            prior_true: Cells whose prior comes from a true optical image, (B, 1, H, W), bool.
+            prior_true: Cells whose prior comes from a true optical image, (B, 1, H, W), bool; None where none does.
             key_valid: Cells that hold any measurement, (B, 1, H, W), bool.
 
         Returns:
@@ -119,20 +125,29 @@ class FusionBlock(nn.Module):
         out = torch.empty_like(sar)
         for top in range(0, sar.shape[-2], self.strip):
             rows = slice(top, top + self.strip)
-            out[:, :, rows] = self._fuse(*(level[:, :, rows] for level in levels))
+            out[:, :, rows] = self._fuse(*(None if level is None else level[:, :, rows] for level in levels))  # type: ignore[arg-type]
         return out
 
-    def _fuse(self, sar: Tensor, prior: Tensor, prior_true: Tensor, key_valid: Tensor) -> Tensor:
+    def _fuse(self, sar: Tensor, prior: Tensor, prior_true: Tensor | None, key_valid: Tensor) -> Tensor:
         z = sar + self.attention(sar, prior, key_valid) if self.attention is not None else sar
         if self.film is not None:
-            scale, shift = self.film(prior).chunk(2, dim=1)
-            z = z * (1 + scale) + shift
+            # One map a half, as halves of one result would be interleaved in memory.
+            scale, shift = (
+                F.conv2d(prior, *half)
+                for half in zip(self.film.weight.chunk(2), self.film.bias.chunk(2), strict=True)  # type: ignore[union-attr]
+            )
+            z = torch.addcmul(z + shift, z, scale)
         elif self.attention is None:
             z = z + prior
         if self.gate is None:
             return z
-        gate = torch.sigmoid(self.gate(torch.cat([sar, z, prior_true.to(sar.dtype)], dim=1)))
-        return torch.lerp(sar, z, gate)
+        return torch.lerp(sar, z, torch.sigmoid(self._gated(self.gate, sar, z, prior_true)))
+
+    def _gated(self, gate: nn.Conv2d, sar: Tensor, z: Tensor, prior_true: Tensor | None) -> Tensor:
+        """Applies the gate's map to radar, fused features and the mask, without laying them out as one."""
+        of_sar, of_z, of_true = gate.weight.split([sar.shape[1], z.shape[1], 1], dim=1)
+        logits = F.conv2d(sar, of_sar, gate.bias) + F.conv2d(z, of_z)
+        return logits if prior_true is None else logits + of_true[:, 0].to(logits.dtype)[None] * prior_true
 
     def reach(self, margin: int) -> int:
         """Cells beyond a tile that `margin` cells of the latent need."""
