@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from flora.chip import Chip, ChipMeta
-from flora.data.augment import CLIP_STEP_DB, Augment, AugmentConfig, Optical, shifted
+from flora.data.augment import CLIP_STEP_DB, Augment, AugmentConfig, Optical, shifted, sunk
 from flora.data.crop import Axis, Crop, cut, draw_crop, turned
 from flora.data.disturbance import cloud, speckle_db, trend
 from flora.data.raw import raw_window
@@ -295,6 +295,17 @@ def test_gain_turns_about_the_pivot() -> None:
     np.testing.assert_allclose(sample.sar - pivot, (chip.sar - pivot) / 2, atol=1e-5)
 
 
+def test_vh_sinks_towards_the_noise_and_vv_stays() -> None:
+    config = AugmentConfig.plain(16).model_copy(update={"vh_loss": 1.0, "vh_loss_db": (5.0, 5.0)})
+    chip = random_chip(shape=(16, 16), valid_share=1)
+    sample = Augment(config)(chip, np.random.default_rng(0))
+    assert np.array_equal(sample.sar[0], chip.sar[0])
+    assert (sample.sar[1] <= chip.sar[1]).all() and (sample.sar[1] < chip.sar[1]).any()
+    # By hand: -15 - 5 = -20 dB is 0.01 of power, the noise at -24 dB is 0.00398; together -18.55 dB.
+    band = np.array([[-15.0, -40.0]], np.float32)
+    np.testing.assert_allclose(sunk(band, 5, -24), [[-18.55, -40.0]], atol=0.01)
+
+
 @pytest.mark.parametrize("present", [(True, True), (True, False), (False, True), (False, False)])
 def test_band_dropout_never_takes_the_last_band(present: tuple[bool, bool]) -> None:
     chip = random_chip(valid_share=1)
@@ -407,6 +418,7 @@ def test_misregistration_is_off_unless_asked_for() -> None:
         ({"zoom": (0, 1)}, "zoom"),
         ({"cloud_cover": (0.5, 1.5)}, "cloud_cover"),
         ({"speckle": 1.5}, "speckle"),
+        ({"vh_loss_db": (5, 2)}, "vh_loss_db"),
         ({"zoomm": (1, 1)}, "zoomm"),
     ],
 )

@@ -125,8 +125,12 @@ def test_guaiba_strips_dates_and_cloud(real_data: Path) -> None:
     by_name = {record.chip: index for index, record in enumerate(guaiba.records)}
     before = guaiba[by_name["guaiba_before_r1664_c0000"]]
     after = guaiba[by_name["guaiba_after_r1664_c0000"]]
-    assert before.prior is None and before.optical is not None
+    assert before.optical is not None and after.optical is not None
     assert after.prior is not None and np.array_equal(after.prior, before.optical)
+    # In training the pair is shown both ways round, cloud invalid in each; elsewhere nobody has a picture of later.
+    assert before.prior is not None and np.array_equal(before.prior, after.optical)
+    assert np.array_equal(before.prior_valid, after.optical_valid)  # type: ignore[arg-type]
+    assert all(guaiba[by_name[f"guaiba_before_r{row}_c0000"]].prior is None for row in ("0512", "3840"))
     assert after.optical is not None and after.optical_valid is not None and after.water is not None
     # Flood water is brown: brightest in red, and yet water. Two clouds in the left middle are gone.
     flood = (after.water == 1) & after.optical_valid[0]

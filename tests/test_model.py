@@ -218,3 +218,27 @@ def test_fusing_in_strips_changes_nothing(name: str) -> None:
     assert model.fusions[0].strip == 2 * model.config.window
     assert torch.allclose(strips.optical, whole.optical, atol=1e-6)
     assert torch.allclose(strips.water_logits, whole.water_logits, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_a_margin_that_is_cut_is_read_and_not_answered(name: str) -> None:
+    model = warmed(SHAPES[name])
+    m, grid = model.margin, model.grid
+    sar, valid = scene(2 * m + 2 * grid, 2 * m + grid)
+    shown = torch.rand(1, 4, *sar.shape[-2:]) * 0.3
+    for optical in ((None, None), (shown, shown > 0.05)):
+        with torch.inference_mode():
+            whole, inner = model(sar, valid, *optical), model(sar, valid, *optical, cut=m)
+        assert inner.water_logits.shape == (1, 2 * grid, grid)
+        assert torch.allclose(inner.water_logits, whole.water_logits[:, m:-m, m:-m], atol=1e-5)
+        assert torch.allclose(inner.optical, whole.optical[..., m:-m, m:-m], atol=1e-6)
+        assert torch.allclose(inner.optical_spread, whole.optical_spread[..., m:-m, m:-m], atol=1e-6)
+    assert inner.latent[0].shape[-1] < whole.latent[0].shape[-1], "fine levels leave out what nobody needs"
+
+
+@pytest.mark.parametrize("cut", [1, 64])
+def test_a_cut_off_the_grid_or_of_everything_is_refused(cut: int) -> None:
+    model = warmed(TINY)
+    sar, valid = scene(2 * model.grid, 2 * model.grid)
+    with pytest.raises(ValueError, match=f"{cut} px"):
+        model(sar, valid, cut=cut)

@@ -13,7 +13,9 @@ from flora.benchmark.child import run_child
 MAIN = "from flora.cli import main; main()"
 
 
-def file_to_file(scene: Path, out: Path, tile: int, weights: Path, backend: str = "auto") -> dict[str, Any]:
+def file_to_file(
+    scene: Path, out: Path, tile: int, weights: Path, precision: str, backend: str = "auto"
+) -> dict[str, Any]:
     """Maps a scene with the command line and throws the result away.
 
     Args:
@@ -21,6 +23,7 @@ def file_to_file(scene: Path, out: Path, tile: int, weights: Path, backend: str 
         out: Folder for results.
         tile: Side of a tile, px.
         weights: Weights file.
+        precision: `fp32` or `bf16`.
         backend: What runs the network.
 
     Returns:
@@ -29,7 +32,7 @@ def file_to_file(scene: Path, out: Path, tile: int, weights: Path, backend: str 
     """
     shutil.rmtree(out, ignore_errors=True)
     words = ["-c", MAIN, "predict", str(scene), "--out", str(out), "--tile", str(tile), "--json"]
-    words += ["--weights", str(weights), "--precision", "fp32", "--backend", backend]
+    words += ["--weights", str(weights), "--precision", precision, "--backend", backend]
     ran = run_child(words)
     (summary,) = ran["result"]
     shutil.rmtree(out, ignore_errors=True)

@@ -115,33 +115,35 @@ def _ratios(rows: Sequence[dict[str, Any]]) -> str:
 
 
 def _files(found: dict[str, Any]) -> str:
-    alone = _window_speed(found)
     rows = []
     for row in found["files"]["results"]["rows"]:
+        alone = _window_speed(found, row["precision"])
         share = f"{100 * row['mpx_per_s'] / alone:.0f} %" if alone else ""
         rows.append(
             [
                 f"{row['side']} × {row['side']}",
                 f"{row['mpx']:.0f}",
+                row["precision"],
                 f"{row['seconds']:.0f}",
                 f"{row['mpx_per_s']:.3f}",
                 share,
                 f"{row['peak_mib']:.0f}",
             ]
         )
-    heads = ["scene, px", "Mpx", "whole process, s", "Mpx/s", "of the network alone", "peak of the tree, MiB"]
+    heads = ["scene, px", "Mpx", "format", "whole process, s", "Mpx/s", "of the network alone"]
+    heads.append("peak of the tree, MiB")
     return _markdown(heads, rows)
 
 
-def _window_speed(found: dict[str, Any]) -> float | None:
-    """Gives the speed of the network alone, in torch, on a window as tiles of scenes have them."""
+def _window_speed(found: dict[str, Any], precision: str) -> float | None:
+    """Gives the speed of the network alone, in torch, on a window as tiles of scenes have them, margin and all."""
     rows = found.get("network", {}).get("results", {}).get("rows", [])
     speeds = [
         r["mpx_per_s"]
         for r in rows
         if r["network"] == "default"
         and r["side"] > rows[0]["side"]
-        and r["backend"] == "torch"
+        and (r["backend"], r["precision"]) == ("torch", precision)
         and "mpx_per_s" in r
     ]
     return max(speeds, default=None)
@@ -195,12 +197,15 @@ def draw(found: dict[str, Any], folder: Path) -> list[Path]:
         axes.invert_yaxis()
         paths.append(_saved(figure, folder / "speed_networks.svg"))
     if "files" in found:
-        rows = found["files"]["results"]["rows"]
+        measured = found["files"]["results"]["rows"]
         figure, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
-        sizes = [r["mpx"] for r in rows]
-        left.plot(sizes, [r["mpx_per_s"] for r in rows], "o-", color="#185cc4")
+        for precision, color in (("fp32", "#185cc4"), ("bf16", "#a04020")):
+            rows = [r for r in measured if r["precision"] == precision]
+            sizes = [r["mpx"] for r in rows]
+            left.plot(sizes, [r["mpx_per_s"] for r in rows], "o-", color=color, label=precision)
+            right.plot(sizes, [r["peak_mib"] for r in rows], "o-", color=color)
+        left.legend()
         left.set(xscale="log", ylim=(0, None), xlabel="scene, Mpx", ylabel="Mpx/s, file to file")
-        right.plot(sizes, [r["peak_mib"] for r in rows], "o-", color="#a04020")
         right.set(xscale="log", ylim=(0, None), xlabel="scene, Mpx", ylabel="peak of the process tree, MiB")
         paths.append(_saved(figure, folder / "speed_scenes.svg"))
     return paths

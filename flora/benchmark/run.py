@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def measure_networks(plan: Plan, scenes: Path, say: Say) -> dict[str, Any]:
         for backend, precision in pairs
     ]
     last = plan.networks[-1]
-    cases += [Case(last, b, "fp32", plan.window, plan.repeats) for b in plan.backends]
+    cases += [Case(last, backend, precision, plan.window, plan.repeats) for backend, precision in pairs]  # type: ignore[arg-type]
     flop = {network: flop_per_pixel(network) for network in plan.networks}
     rows: Rows = []
     for case in cases:
@@ -102,12 +103,13 @@ def measure_files(plan: Plan, scenes: Path, say: Say) -> dict[str, Any]:
     rows: Rows = []
     with tempfile.TemporaryDirectory(dir=_made(scenes)) as folder:
         weights = _weights(Path(folder))
-        for side in plan.scenes:
+        for side, precision in product(plan.scenes, PRECISIONS):
             scene = write_scene(scenes, side)
-            row = {"side": side, "tile": plan.tile}
-            row |= file_to_file(scene, Path(folder) / "out", plan.tile, weights)
+            row = {"side": side, "tile": plan.tile, "precision": precision}
+            row |= file_to_file(scene, Path(folder) / "out", plan.tile, weights, precision)
             rows.append(row)
-            say(f"{side} px: {row['mpx_per_s']:.3f} Mpx/s, {row['seconds']:.0f} s, {row['peak_mib']:.0f} MiB")
+            told = f"{row['mpx_per_s']:.3f} Mpx/s, {row['seconds']:.0f} s, {row['peak_mib']:.0f} MiB"
+            say(f"{side} px, {precision}: {told}")
     return {"rows": rows}
 
 

@@ -67,7 +67,8 @@ class AugmentConfig(BaseModel):
         0.15, description="Share of two-band samples that lose one band, never both."
     )
     vh_loss: Probability = Field(
-        0.0, description="Share of samples whose ground is frozen or parched: VH sinks towards the sensor's noise."
+        0.0,
+        description="Share of samples whose ground is frozen or parched: VH sinks towards the sensor's noise.",
     )
     vh_loss_db: Span = Field((2.0, 9.0), description="How much VH those lose.")
     clip: Probability = Field(0.1, description="Share of samples clipped to [-30, 0] dB and quantised.")
@@ -93,7 +94,16 @@ class AugmentConfig(BaseModel):
     @model_validator(mode="after")
     def _spans_rise(self) -> AugmentConfig:
         """Checks that each span rises and that factors are above 0."""
-        for name in ("zoom", "gain", "stretched_gain", "looks", "cloud_cover", "prior_gain", "prior_offset", "vh_loss_db"):
+        for name in (
+            "zoom",
+            "gain",
+            "stretched_gain",
+            "looks",
+            "cloud_cover",
+            "prior_gain",
+            "prior_offset",
+            "vh_loss_db",
+        ):
             low, high = getattr(self, name)
             least = {"cloud_cover": 0.0, "prior_offset": -1.0}.get(name, 1e-3)
             if not least <= low <= high or (name == "cloud_cover" and high > 1):
@@ -253,7 +263,8 @@ def sunk(band: Float, loss_db: float, floor_db: float) -> Float:
         (H, W), dB; never above what it was, where that was above the floor.
     """
     power = np.power(10.0, (np.float32(-loss_db) + band) / 10) + 10 ** (floor_db / 10)
-    return np.minimum(band, 10 * np.log10(power)).astype(np.float32)
+    sunken: Float = np.minimum(band, 10 * np.log10(power)).astype(np.float32)
+    return sunken
 
 
 def shifted(layer: Optical, by: tuple[int, int]) -> Optical:

@@ -109,6 +109,17 @@ class Raise(nn.Module):
         return margin // 2 + 1
 
 
+def centred(x: Tensor, like: Tensor) -> Tensor:
+    """Cuts (B, C, H, W) down to the middle that has the height and width of `like`, by the same on opposite sides."""
+    top, left = ((a - b) // 2 for a, b in zip(x.shape[-2:], like.shape[-2:], strict=True))
+    return x[..., top : x.shape[-2] - top, left : x.shape[-1] - left] if top or left else x
+
+
+def trimmed(x: Tensor, by: int) -> Tensor:
+    """Cuts `by` cells off each side of (B, C, H, W)."""
+    return x[..., by:-by, by:-by] if by else x
+
+
 def full_precision(x: Tensor) -> Tensor:
     """Brings half precision to float32 and leaves float32 and float64 as they are."""
     return x.float() if x.dtype in (torch.bfloat16, torch.float16) else x

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flora.model.blocks import ConvNorm, ConvStack, Raise, full_precision
+from flora.model.blocks import ConvNorm, ConvStack, Raise, centred, full_precision, trimmed
 from flora.model.config import LEVELS, ModelConfig
 from flora.model.output import Pyramid
 from flora.normalize import reflectance_to_unit, unit_to_reflectance
@@ -32,19 +32,22 @@ class PyramidDecoder(nn.Module):
             self.last.weight.copy_(same)
             self.last.bias.zero_()  # type: ignore[union-attr]
 
-    def features(self, levels: Pyramid) -> Tensor:
+    def features(self, levels: Pyramid, trim: int = 0) -> Tensor:
         """Walks up to the finest level.
 
         Args:
-            levels: Four tensors (B, C, H / stride, W / stride), finest first.
+            levels: Four tensors (B, C, H / stride, W / stride), finest first; a finer one may show less of the ground,
+                about the same centre.
+            trim: Cells at each side of the finest level that are not answered.
 
         Returns:
-            What the last maps see, (B, C, H / stride, W / stride) of the finest level.
+            What the last maps see, (B, C, H / stride, W / stride) of the finest level, less what is trimmed.
         """
         x = levels[-1]
         for level in range(LEVELS - 2, -1, -1):
-            x = self.stacks[level](F.relu(levels[level] + self.raises[level](x), inplace=True))
-        out: Tensor = self.head(x)
+            raised = centred(self.raises[level](x), levels[level])
+            x = self.stacks[level](F.relu(levels[level] + raised, inplace=True))
+        out: Tensor = trimmed(self.head(x), trim)
         return out
 
     def spread_out(self, last: nn.Module, features: Tensor) -> Tensor:
@@ -93,7 +96,11 @@ class OpticalDecoder(PyramidDecoder):
             self.last.bias[: 3 * self.stem_stride**2] = start.repeat_interleave(self.stem_stride**2)  # type: ignore[index]
 
     def forward(
-        self, levels: Pyramid, shown: Tensor | None = None, shown_valid: Tensor | None = None
+        self,
+        levels: Pyramid,
+        shown: Tensor | None = None,
+        shown_valid: Tensor | None = None,
+        trim: int = 0,
     ) -> tuple[Tensor, Tensor]:
         """Decodes the optical picture.
 
@@ -101,11 +108,12 @@ class OpticalDecoder(PyramidDecoder):
             levels: Four tensors, finest first.
             shown: Red, green, blue of the image that the network was shown, (B, 3, H, W), reflectance.
             shown_valid: Where all three are valid, (B, 1, H, W), bool; nothing is copied elsewhere.
+            trim: Cells at each side of the finest level that are not answered; the image shown is without them.
 
         Returns:
             Reflectance of red, green, blue, and its spread, each (B, 3, H, W), reflectance.
         """
-        features = self.features(levels)
+        features = self.features(levels, trim)
         unit, spread = self.spread_out(self.last, features).chunk(2, dim=1)
         if self.copy is not None and shown is not None and shown_valid is not None:
             share = torch.sigmoid(self.spread_out(self.copy, features)) * shown_valid
@@ -123,6 +131,6 @@ class WaterDecoder(PyramidDecoder):
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(1, config.water_depth, config)
 
-    def forward(self, levels: Pyramid) -> Tensor:
-        """Decodes (B, H, W) logits of water."""
-        return self.spread_out(self.last, self.features(levels))[:, 0]
+    def forward(self, levels: Pyramid, trim: int = 0) -> Tensor:
+        """Decodes (B, H, W) logits of water, without the `trim` outer cells of the finest level."""
+        return self.spread_out(self.last, self.features(levels, trim))[:, 0]

@@ -14,7 +14,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from flora.model.blocks import fold_normalisation
+from flora.model.blocks import fold_normalisation, trimmed
 from flora.model.config import LEVELS, PRESETS, ModelConfig
 from flora.model.decoders import OpticalDecoder, WaterDecoder
 from flora.model.encoder import SarEncoder
@@ -51,6 +51,7 @@ class FLoRA(nn.Module):
         sar_valid: Tensor,
         optical: Tensor | None = None,
         optical_valid: Tensor | None = None,
+        cut: int = 0,
     ) -> Output:
         """Sees through the cloud.
 
@@ -59,37 +60,74 @@ class FLoRA(nn.Module):
             sar_valid: (B, 2, H, W), bool.
             optical: red, green, blue, nir of any date, (B, 4, H, W), reflectance; None for SAR alone.
             optical_valid: (B, 4, H, W), bool; where red, green or blue is False the predictor stands in.
+            cut: Pixels at each side that are read and not answered, a multiple of `grid`: the margin of a tile. What
+                only they would need is not computed.
 
         Returns:
-            Optical reflectance, its spread, water logits, and the pyramids.
+            Optical reflectance, its spread, water logits, and the pyramids; without the pixels that are cut.
 
         Raises:
-            ValueError: H or W is not a multiple of `grid`.
+            ValueError: H, W or `cut` is not a multiple of `grid`.
         """
         height, width = sar.shape[-2:]
         if height % self.grid or width % self.grid:
             raise ValueError(
                 f"Input is {height} × {width} px; both must be multiples of {self.grid}: pad with invalid."
             )
-        f = self.sar_encoder(sar, sar_valid)
+        if cut % self.grid or 2 * cut >= min(height, width):
+            raise ValueError(
+                f"{cut} px are to be cut off {height} × {width}; give a multiple of {self.grid} that leaves some."
+            )
+        kept, trims = self._kept(cut)
+        f = self._trim(self.sar_encoder(sar, sar_valid), trims)
         predicted = (
             self.predictor(f) if self.predictor is not None else [torch.zeros_like(level) for level in f]
         )
-        seen = self._cells(sar_valid.any(dim=1, keepdim=True), whole=False)
+        seen = self._trim(self._cells(sar_valid.any(dim=1, keepdim=True), whole=False), trims)
+        told: list[Tensor | None] = [None] * len(seen)  # which cells of the prior are true
         if optical is None or optical_valid is None:
-            prior, true = predicted, [None] * len(seen)
+            prior = predicted
             shown, shown_valid = None, None
         else:
             shown, shown_valid = optical[:, :3], optical_valid[:, :3].all(dim=1, keepdim=True)
-            true = self._cells(shown_valid, whole=True)
-            p = self._encode_shown(optical, optical_valid)
+            true = self._trim(self._cells(shown_valid, whole=True), trims)
+            p = self._trim(self._encode_shown(optical, optical_valid), trims)
+            shown, shown_valid = trimmed(shown, cut), trimmed(shown_valid, cut)
             prior = [torch.where(t, a, b) for t, a, b in zip(true, p, predicted, strict=True)]
             seen = [a | b for a, b in zip(seen, true, strict=True)]
-        r: Pyramid = [fuse(*level) for fuse, *level in zip(self.fusions, f, prior, true, seen, strict=True)]
+            told = [*true]
+        r: Pyramid = [fuse(*level) for fuse, *level in zip(self.fusions, f, prior, told, seen, strict=True)]
         if self.lean:  # three pyramids less in memory while the decoders work
             f, predicted, prior = [], [], []
-        reflectance, spread = self.optical_decoder(r, shown, shown_valid)
-        return Output(reflectance, spread, self.water_decoder(r), latent=r, predicted=predicted, prior=prior)
+        reflectance, spread = self.optical_decoder(r, shown, shown_valid, kept)
+        water = self.water_decoder(r, kept)
+        return Output(reflectance, spread, water, latent=r, predicted=predicted, prior=prior)
+
+    def _kept(self, cut: int) -> tuple[int, list[int]]:
+        """Says what of a margin of `cut` px the parts after the encoders need.
+
+        Returns:
+            Cells of it that are kept at the finest level, and the cells that are trimmed off each level.
+        """
+        margins = [cut // stride for stride in self.config.strides]
+        if not cut:
+            return 0, margins
+        window = self.config.window
+        needed = [max(pair) for pair in zip(*self._reaches(), strict=True)]
+        kept = [
+            min(margin, -(-need // window) * window) for margin, need in zip(margins, needed, strict=True)
+        ]
+        return kept[0], [margin - keep for margin, keep in zip(margins, kept, strict=True)]
+
+    @staticmethod
+    def _trim(levels: Pyramid, trims: list[int]) -> Pyramid:
+        return [trimmed(level, by) for level, by in zip(levels, trims, strict=True)]
+
+    def _reaches(self) -> tuple[list[int], list[int]]:
+        """Cells of each level beyond a tile that fusion needs of both pyramids, and that the predictor needs of *f*."""
+        decoders = zip(self.optical_decoder.reach(), self.water_decoder.reach(), strict=True)
+        fused = [fuse.reach(max(pair)) for fuse, pair in zip(self.fusions, decoders, strict=True)]  # type: ignore[operator]
+        return fused, self.predictor.reach(fused) if self.predictor is not None else fused
 
     def _encode_shown(self, optical: Tensor, valid: Tensor) -> Pyramid:
         """Runs the teacher on the samples that show anything; in training, many show nothing."""
@@ -127,15 +165,13 @@ class FLoRA(nn.Module):
     @property
     def halo(self) -> int:
         """Receptive reach, px: how far beyond a tile on the grid a pixel can matter to the tile."""
-        decoders = zip(self.optical_decoder.reach(), self.water_decoder.reach(), strict=True)
-        margins = [fuse.reach(max(pair)) for fuse, pair in zip(self.fusions, decoders, strict=True)]  # type: ignore[operator]
-        reaches = [self.teacher.encoder.reach(margins)]
+        fused, predicted = self._reaches()
+        reaches = [self.teacher.encoder.reach(fused)]
         # The cell masks reach a cell's own pixels, and the windows' keys are masked with them.
-        reaches += [margin * stride for margin, stride in zip(margins, self.config.strides, strict=True)]
-        if self.predictor is not None:
-            predicted = self.predictor.reach(margins)
-            margins = [max(pair) for pair in zip(margins, predicted, strict=True)]
-        return max(*reaches, self.sar_encoder.reach(margins))
+        reaches += [margin * stride for margin, stride in zip(fused, self.config.strides, strict=True)]
+        return max(
+            *reaches, self.sar_encoder.reach([max(pair) for pair in zip(fused, predicted, strict=True)])
+        )
 
     @property
     def margin(self) -> int:

@@ -145,7 +145,7 @@ class FusionBlock(nn.Module):
 
     def _gated(self, gate: nn.Conv2d, sar: Tensor, z: Tensor, prior_true: Tensor | None) -> Tensor:
         """Applies the gate's map to radar, fused features and the mask, without laying them out as one."""
-        of_sar, of_z, of_true = gate.weight.split([sar.shape[1], z.shape[1], 1], dim=1)
+        of_sar, of_z, of_true = torch.split(gate.weight, [sar.shape[1], z.shape[1], 1], dim=1)
         logits = F.conv2d(sar, of_sar, gate.bias) + F.conv2d(z, of_z)
         return logits if prior_true is None else logits + of_true[:, 0].to(logits.dtype)[None] * prior_true
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from flora.model.blocks import ConvNorm, ConvStack, Raise
+from flora.model.blocks import ConvNorm, ConvStack, Raise, centred
 from flora.model.config import LEVELS, ModelConfig
 from flora.model.output import Pyramid
 
@@ -31,7 +31,8 @@ class PriorPredictor(nn.Module):
         """Predicts the optical pyramid.
 
         Args:
-            sar: *f*, four tensors (B, C, H, W), finest first.
+            sar: *f*, four tensors (B, C, H, W), finest first; a finer one may show less of the ground, about the same
+                centre.
 
         Returns:
             *p̂*, same shapes.
@@ -39,7 +40,7 @@ class PriorPredictor(nn.Module):
         x = self.coarse(sar[-1])
         levels: list[Tensor] = [self.outs[-1](x)]
         for level in range(LEVELS - 2, -1, -1):
-            x = self.stacks[level](sar[level] + self.raises[level](x))
+            x = self.stacks[level](sar[level] + centred(self.raises[level](x), sar[level]))
             levels.insert(0, self.outs[level](x))
         return levels
 

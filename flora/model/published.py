@@ -45,13 +45,14 @@ class PublishedFLoRA(FLoRA):
         sar_valid: Tensor,
         optical: Tensor | None = None,
         optical_valid: Tensor | None = None,
+        cut: int = 0,
     ) -> Output:
         """Maps an image as `FLoRA.forward` does, its radar spoilt first."""
         if self.faults.absent_is_zero_db:
             sar, sar_valid = torch.where(sar_valid, sar, 0.0), torch.ones_like(sar_valid)
         if self.faults.chip_stretch:
             sar = stretched(sar, sar_valid)
-        return super().forward(sar, sar_valid, optical, optical_valid)
+        return super().forward(sar, sar_valid, optical, optical_valid, cut)
 
 
 def stretched(sar: Tensor, valid: Tensor) -> Tensor:

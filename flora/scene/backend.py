@@ -39,8 +39,8 @@ Arrays = Sequence[NDArray[Any] | None]
 class Runner(Protocol):
     """A network made ready on one machine."""
 
-    def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
-        """Runs sar, sar_valid, optical, optical_valid, each (band, H, W) or None; gives (7, H, W)."""
+    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
+        """Runs sar, sar_valid, optical, optical_valid, each (band, H, W) or None; gives (7, H - 2 cut, W - 2 cut)."""
 
 
 def choose_backend(backend: str, device: str, precision: Precision) -> Backend:
@@ -114,17 +114,19 @@ class TorchRunner:
             folded.save_memory(STRIP)
         self._model = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
+    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
         """Runs one window; see `Runner`."""
         kind, half = self._device.type, self._precision == "bf16"
         with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
-            out = self._model(*(None if array is None else self._tensor(array) for array in arrays))
+            tensors = [None if array is None else self._tensor(array) for array in arrays]
+            inside = cut if isinstance(self._model, FLoRA) else 0
+            out = self._model(*tensors, cut=inside) if inside else self._model(*tensors)
             probability = self._checkpoint.probability(out.water_logits.float())[:, None]
             planes = torch.cat(
                 [probability, out.optical.float().clamp_min(0), out.optical_spread.float()], dim=1
             )
             result: NDArray[np.float32] = planes[0].cpu().numpy()
-        return result
+        return _without(result, cut - inside)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(array)[None]
@@ -152,11 +154,11 @@ class OnnxRunner:
                 str(graph), options, providers=["CPUExecutionProvider"]
             )
 
-    def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
+    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
         """Runs one window; see `Runner`."""
         names = (entry.name for entry in self._session.get_inputs())
         given = [array[None] for array in arrays if array is not None]
-        return _planes(self._session.run(None, dict(zip(names, given, strict=True))))
+        return _without(_planes(self._session.run(None, dict(zip(names, given, strict=True)))), cut)
 
 
 class OpenVinoRunner:
@@ -177,11 +179,16 @@ class OpenVinoRunner:
         }
         self._compiled = core.compile_model(openvino.convert_model(program), "CPU", settings)
 
-    def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
+    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
         """Runs one window; see `Runner`."""
         given = [array[None] for array in arrays if array is not None]
         found = self._compiled(given, share_inputs=True)
-        return _planes([found[port] for port in range(len(self._compiled.outputs))])
+        return _without(_planes([found[port] for port in range(len(self._compiled.outputs))]), cut)
+
+
+def _without(planes: NDArray[np.float32], cut: int) -> NDArray[np.float32]:
+    """Cuts pixels off each side."""
+    return planes[:, cut:-cut, cut:-cut] if cut else planes
 
 
 def _planes(outputs: Sequence[NDArray[Any]]) -> NDArray[np.float32]:

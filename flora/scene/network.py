@@ -1,16 +1,19 @@
-"""The network as tiles use it: numpy in, numpy out, one call at a time in a process."""
+"""The network as tiles use it: numpy in, numpy out."""
 
 from __future__ import annotations
 
+import threading
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from flora.scene.backend import Arrays, Backend, Runner, make_runner
 from flora.scene.memory import give_back, keep_memory
-from flora.scene.precision import Precision
+from flora.scene.precision import Precision, choose_device
 
 if TYPE_CHECKING:
     from flora.checkpoint import Checkpoint
@@ -18,16 +21,31 @@ if TYPE_CHECKING:
 # What a run gives for each pixel, in this order.
 PLANES = ("water_probability", "red", "green", "blue", "red_spread", "green_spread", "blue_spread")
 
-# All network calls of a process are made by one thread of its own. A call uses every core, so a second one beside it
-# would only take memory; and each thread that calls would get its own team of workers and its own memory pool. The
-# threads of dask read and write meanwhile.
-_CALLER = ThreadPoolExecutor(max_workers=1, thread_name_prefix="flora-network")
+# On a CPU two tiles are in the network at a time, each on half of the cores. A team of all cores would wait for its
+# slowest member whenever a core is busy reading or writing another tile.
+CALLERS = 2
+_PREPARING = threading.Lock()
 
 # Windows after which the heap's free memory goes back to the system: taking it again costs a fraction of a second.
 WINDOWS_KEPT = 8
 
 # Axes (of C, H, W) that the variants of test-time augmentation flip, beside the picture as it is.
 _FLIPS: tuple[tuple[int, ...], ...] = ((-1,), (-2,), (-2, -1))
+
+
+@cache
+def _callers(count: int) -> ThreadPoolExecutor:
+    """Gives the threads of this process that call the network: always the same, each with its own team of workers."""
+    share = max(1, torch.get_num_threads() // count)
+    return ThreadPoolExecutor(count, "flora-network", _take_share, (torch.get_num_threads(), share))
+
+
+def _take_share(whole: int, share: int) -> None:
+    """Limits the calling thread to its share of the cores, and leaves threads to come what they would have had."""
+    torch.set_num_threads(share)  # of this thread, and of all that start later
+    restore = threading.Thread(target=torch.set_num_threads, args=(whole,))
+    restore.start()
+    restore.join()
 
 
 class TileNetwork:
@@ -41,6 +59,7 @@ class TileNetwork:
         precision: Number format of the convolutions; the same on every machine, or pixels would differ.
         tta: Average over four flips.
         backend: What runs the network; the same on every machine, for the same reason.
+        callers: Windows that are in the network at a time in a process, on equal shares of the cores; 1 on a GPU.
     """
 
     def __init__(
@@ -50,12 +69,14 @@ class TileNetwork:
         precision: Precision,
         tta: bool = False,
         backend: Backend = "torch",
+        callers: int = 1,
     ) -> None:
         self.checkpoint = checkpoint
         self.device = device
         self.precision = precision
         self.tta = tta
         self.backend = backend
+        self.callers = callers
         self._ready: dict[bool, Runner] = {}
         self._windows = 0
 
@@ -67,10 +88,11 @@ class TileNetwork:
         """Gives the network made ready on this machine, made at the first call."""
         # Torch takes what it is given; a traced graph is of one form.
         form = with_optical and self.backend != "torch"
-        if form not in self._ready:
-            self._ready[form] = make_runner(
-                self.checkpoint, self.backend, self.device, self.precision, with_optical
-            )
+        with _PREPARING:
+            if form not in self._ready:
+                self._ready[form] = make_runner(
+                    self.checkpoint, self.backend, self.device, self.precision, with_optical
+                )
         return self._ready[form]
 
     def __call__(
@@ -79,6 +101,8 @@ class TileNetwork:
         sar_valid: NDArray[Any],
         optical: NDArray[Any] | None = None,
         optical_valid: NDArray[Any] | None = None,
+        *,
+        cut: int = 0,
     ) -> NDArray[np.float32]:
         """Runs one window.
 
@@ -87,24 +111,28 @@ class TileNetwork:
             sar_valid: (2, H, W), bool.
             optical: red, green, blue, nir, (4, H, W), reflectance, float32; None for SAR alone.
             optical_valid: (4, H, W), bool.
+            cut: Pixels at each side that are read and not answered, a multiple of the grid.
 
         Returns:
-            Water probability, reflectance and its spread in the order of `PLANES`, (7, H, W).
+            Water probability, reflectance and its spread in the order of `PLANES`, (7, H - 2 cut, W - 2 cut).
         """
         keep_memory()  # before the caller's thread takes its first block
-        planes = _CALLER.submit(self._run, (sar, sar_valid, optical, optical_valid)).result()
+        # Only torch is called by two threads at once: the others keep what they compute in one place.
+        several = self.backend == "torch" and choose_device(self.device) == "cpu"
+        callers = _callers(self.callers if several else 1)
+        planes = callers.submit(self._run, (sar, sar_valid, optical, optical_valid), cut).result()
         self._windows += 1
         if self._windows % WINDOWS_KEPT == 0:
             give_back()
         return planes
 
-    def _run(self, arrays: Arrays) -> NDArray[np.float32]:
+    def _run(self, arrays: Arrays, cut: int) -> NDArray[np.float32]:
         run = self.prepared(arrays[2] is not None)
         if not self.tta:
-            return run(arrays)
-        total = run(arrays)
+            return run(arrays, cut)
+        total = run(arrays, cut)
         for axes in _FLIPS:
-            planes = run([None if a is None else np.ascontiguousarray(np.flip(a, axes)) for a in arrays])
+            planes = run([None if a is None else np.ascontiguousarray(np.flip(a, axes)) for a in arrays], cut)
             total += np.flip(planes, axes)
         total /= 1 + len(_FLIPS)
         return total

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from flora.bands import OPTICAL_BANDS, RGB_BANDS, SAR_BANDS
 from flora.errors import InputError
 from flora.scene.backend import choose_backend
-from flora.scene.network import PLANES, TileNetwork
+from flora.scene.network import CALLERS, PLANES, TileNetwork
 from flora.scene.precision import choose_device, choose_precision
 from flora.scene.tiling import Tile, Tiling, round_up
 
@@ -74,7 +74,8 @@ def predict(
     tiling = Tiling(scene.sizes[rows], scene.sizes[cols], tile, model.grid, model.margin)
     settled = choose_precision(precision, choose_device(device))
     runs_on = choose_backend(backend, choose_device(device), settled)
-    job = _TileJob(scene, optical, tiling, TileNetwork(loaded, device, settled, tta, runs_on))
+    network = TileNetwork(loaded, device, settled, tta, runs_on, min(CALLERS, len(tiling)))
+    job = _TileJob(scene, optical, tiling, network)
     packed = _packed(job)
     attrs = {
         "threshold": loaded.threshold,
@@ -118,11 +119,11 @@ class _TileJob:
             arrays += read_window(self.optical, OPTICAL_BANDS, tile)
         rows, cols = needed_part(valid[0], self.tiling)
         part = slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
-        planes = self.network(*(np.ascontiguousarray(array[:, *part]) for array in arrays))
+        planes = self.network(*(np.ascontiguousarray(array[:, *part]) for array in arrays), cut=margin)
         height, width = valid[0, rows, cols].shape
-        planes = planes[:, margin : margin + height, margin : margin + width]
+        planes = planes[:, :height, :width]
         if valid.all():
-            return planes.copy()  # without the margin's memory
+            return np.ascontiguousarray(planes)
         block = np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
         np.copyto(block[:, rows, cols], planes, where=valid[:, rows, cols])
         return block
