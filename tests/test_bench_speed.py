@@ -19,7 +19,10 @@ from flora.model import FLoRA
 
 
 def test_flop_are_those_of_the_convolutions_and_products_that_run() -> None:
-    """An oracle of its own: each convolution counts 2 x weights x places, attention its two products."""
+    """An oracle of its own: each convolution counts 2 x weights x places, attention its two products.
+
+    FiLM and gate apply their weights without being called, the gate's but for the mask: 2 x C x C each.
+    """
     model, places = FLoRA("small").eval(), {}
 
     def note(module: torch.nn.Conv2d, _: object, out: torch.Tensor) -> None:
@@ -37,7 +40,8 @@ def test_flop_are_those_of_the_convolutions_and_products_that_run() -> None:
         2 * 2 * n * model.config.window**2 * width
         for n, width in zip(cells, model.config.widths, strict=True)
     )
-    expected = (sum(places.values()) + attention) / side**2
+    maps = sum(2 * 2 * n * (2 * width**2) for n, width in zip(cells, model.config.widths, strict=True))
+    expected = (sum(places.values()) + attention + maps) / side**2
     assert flop_per_pixel("small") == pytest.approx(expected, rel=1e-6)
 
 
