@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from flora.checkpoint import Checkpoint
 from flora.model.family import NETWORKS, build
-from flora.scene.network import TileNetwork
+from flora.scene.network import PLANES, TileNetwork
 from flora.scene.precision import Precision
 
 LEAST_SECONDS = 5.0
@@ -26,7 +28,7 @@ class Case:
 
     Attributes:
         network: Preset.
-        backend: `torch`, `onnx` or `openvino`.
+        backend: `torch`, `onnx` or `openvino`, or `plain`: torch with nothing done for speed.
         precision: `fp32` or `bf16`.
         side: Of the tile, px.
         repeats: Timed calls at least; they go on for five seconds.
@@ -51,7 +53,11 @@ def measure(case: Case) -> dict[str, Any]:
     """
     torch.manual_seed(0)
     checkpoint = Checkpoint(build(NETWORKS[case.network]).eval())
-    network = TileNetwork(checkpoint, "cpu", case.precision, backend=case.backend)  # type: ignore[arg-type]
+    network = (
+        _plain(checkpoint)
+        if case.backend == "plain"
+        else TileNetwork(checkpoint, "cpu", case.precision, backend=case.backend)  # type: ignore[arg-type]
+    )
     rng = np.random.default_rng(0)
     sar = rng.normal(-14, 4, (2, case.side, case.side)).astype(np.float32)
     valid = np.ones(sar.shape, np.bool_)
@@ -71,6 +77,20 @@ def measure(case: Case) -> dict[str, Any]:
         "greatest": megapixels / min(seconds),
         "first_call_s": first,
     }
+
+
+def _plain(checkpoint: Checkpoint) -> Callable[[NDArray[np.float32], NDArray[np.bool_]], NDArray[np.float32]]:
+    """Runs a network as research code does: float32, the usual memory layout, normalisation as a layer of its own."""
+
+    def run(sar: NDArray[np.float32], valid: NDArray[np.bool_]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            out = checkpoint.model(torch.from_numpy(sar)[None], torch.from_numpy(valid)[None])
+            water = checkpoint.probability(out.water_logits)[:, None]
+            planes: NDArray[np.float32] = torch.cat([water, out.optical, out.optical_spread], 1)[0].numpy()
+        assert len(planes) == len(PLANES)
+        return planes
+
+    return run
 
 
 @torch.inference_mode()

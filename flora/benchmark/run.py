@@ -64,11 +64,12 @@ def measure_networks(plan: Plan, scenes: Path, say: Say) -> dict[str, Any]:
     ceiling = {precision: matrix_ceiling(precision) for precision in PRECISIONS}
     say(f"Matrix product: {', '.join(f'{name} {speed:.0f} GFLOP/s' for name, speed in ceiling.items())}.")
     pairs = [("torch", precision) for precision in PRECISIONS]
+    plain = [("plain", "fp32")]
     pairs += [(backend, "fp32") for backend in plan.backends if backend != "torch"]
     cases = [
         Case(network, backend, precision, plan.side, plan.repeats)  # type: ignore[arg-type]
         for network in plan.networks
-        for backend, precision in pairs
+        for backend, precision in plain + pairs
     ]
     last = plan.networks[-1]
     cases += [Case(last, backend, precision, plan.window, plan.repeats) for backend, precision in pairs]  # type: ignore[arg-type]

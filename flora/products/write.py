@@ -26,6 +26,7 @@ from flora.products.stream import Blocks, Index, stream
 from flora.products.summary import NOTICE, Summary, note_of, summarize
 from flora.products.usage import Usage
 from flora.raster import CogSink
+from flora.scene.memory import give_back
 
 Progress = Callable[[int, int], None]
 Count = Callable[[slice, slice, Blocks], None]
@@ -177,6 +178,7 @@ def fill(
         for index in sorted(known):
             write(index, finished.read(index))
     stream({layer.name: layer.data for layer in layers}, write, skip=known)
+    give_back()  # the network is done, and laying out the files needs memory of its own
 
 
 def _water(blocks: Blocks) -> NDArray[np.uint8]:
