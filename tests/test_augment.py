@@ -301,6 +301,8 @@ def test_vh_sinks_towards_the_noise_and_vv_stays() -> None:
     sample = Augment(config)(chip, np.random.default_rng(0))
     assert np.array_equal(sample.sar[0], chip.sar[0])
     assert (sample.sar[1] <= chip.sar[1]).all() and (sample.sar[1] < chip.sar[1]).any()
+    made = chip.with_layers(meta=replace(META, simulated=True))  # the simulator has frost of its own
+    assert np.array_equal(Augment(config)(made, np.random.default_rng(0)).sar, chip.sar)
     # By hand: -15 - 5 = -20 dB is 0.01 of power, the noise at -24 dB is 0.00398; together -18.55 dB.
     band = np.array([[-15.0, -40.0]], np.float32)
     np.testing.assert_allclose(sunk(band, 5, -24), [[-18.55, -40.0]], atol=0.01)

@@ -57,9 +57,9 @@ def test_critic_and_picture_learn_from_each_other() -> None:
     critic, optical, valid, sar, sar_valid = _case()
     critic.train()
     fake = torch.full_like(optical, 0.1)
-    optimizer = torch.optim.Adam(critic.parameters(), lr=1e-2)
+    optimizer = torch.optim.Adam(critic.parameters(), lr=2e-3)
     losses = []
-    for _ in range(40):
+    for _ in range(60):
         loss = discriminator_loss(
             critic(optical, valid, sar, sar_valid), critic(fake, valid, sar, sar_valid), valid
         )

@@ -41,9 +41,9 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> list[np.ndarray]:
     """Keeps what prediction hands to the network, instead of running it."""
     windows: list[np.ndarray] = []
 
-    def keep(self: TileNetwork, sar: np.ndarray, sar_valid: np.ndarray, *optical: object) -> np.ndarray:
+    def keep(self: TileNetwork, sar: np.ndarray, sar_valid: np.ndarray, *, cut: int) -> np.ndarray:
         windows.append(np.where(sar_valid, sar, np.float32(-99)))
-        return np.zeros((7, *sar.shape[1:]), np.float32)
+        return np.zeros((7, *(side - 2 * cut for side in sar.shape[1:])), np.float32)
 
     monkeypatch.setattr(TileNetwork, "__call__", keep)
     return windows

@@ -68,7 +68,7 @@ class AugmentConfig(BaseModel):
     )
     vh_loss: Probability = Field(
         0.0,
-        description="Share of samples whose ground is frozen or parched: VH sinks towards the sensor's noise.",
+        description="Share of real samples whose ground is frozen or parched: VH sinks towards the sensor's noise.",
     )
     vh_loss_db: Span = Field((2.0, 9.0), description="How much VH those lose.")
     clip: Probability = Field(0.1, description="Share of samples clipped to [-30, 0] dB and quantised.")
@@ -218,7 +218,7 @@ class Augment:
         gain = rng.uniform(*(c.stretched_gain if stretched else c.gain), 2)
         sar *= gain.astype(np.float32)[:, None, None]
         sar += ((1 - gain) * PIVOT_DB + shift).astype(np.float32)[:, None, None]
-        if c.vh_loss and rng.random() < c.vh_loss:
+        if c.vh_loss and not chip.meta.simulated and rng.random() < c.vh_loss:
             sar[1] = sunk(sar[1], rng.uniform(*c.vh_loss_db), rng.uniform(*NOISE_FLOOR_DB))
         if rng.random() < c.speckle:
             sar += speckle_db(c.looks, sar.shape, rng)
