@@ -27,8 +27,7 @@ PIVOT_DB: Final = (-11.0, -18.0)
 # Scenes are handed on as dB clipped to [-30, 0] in 254 grey steps, as Guaiba's are.
 CLIP_DB: Final = (-30.0, 0.0)
 CLIP_STEP_DB: Final = 30.0 / 254
-# Noise-equivalent sigma0 of Sentinel-1 IW: at most -22 dB by specification, measured -24 to -32 dB across the swath
-# (Sentinel-1 annual performance reports).
+# Noise-equivalent sigma0: Sentinel-1 IW is specified for at most -22 dB; a range below that.
 NOISE_FLOOR_DB: Final = (-31.0, -24.0)
 
 
