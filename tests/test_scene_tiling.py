@@ -12,15 +12,22 @@ from flora.scene import Tiling
 
 
 def test_spans_worked_by_hand() -> None:
-    tiling = Tiling(height=300, width=130, tile=128, grid=64, margin=64)
+    tiling = Tiling(height=300, width=144, tile=128, grid=64, margin=64)
     assert tiling.shape == (3, 2)
-    assert tiling.chunks == ((128, 128, 44), (128, 2))
+    assert tiling.chunks == ((128, 128, 44), (128, 16))
     last = tiling[2, 1]
-    assert last.core == (slice(256, 300), slice(128, 130))
-    # 44 rows are padded to 64, 2 columns to 64, and 64 px lie around them.
+    assert last.core == (slice(256, 300), slice(128, 144))
+    # 44 rows are padded to 64, 16 columns to 64, and 64 px lie around them.
     assert last.window == (slice(192, 384), slice(64, 256))
     assert last.window_shape == (192, 192)
-    assert last.core_in_window == (slice(64, 108), slice(64, 66))
+    assert last.core_in_window == (slice(64, 108), slice(64, 80))
+
+
+def test_a_narrow_rest_goes_to_the_tile_before_it() -> None:
+    tiling = Tiling(height=271, width=15, tile=128, grid=64, margin=64)
+    assert tiling.chunks == ((128, 143), (15,))
+    assert tiling[1, 0].core == (slice(128, 271), slice(0, 15))
+    assert tiling[1, 0].window == (slice(64, 384), slice(-64, 128))
 
 
 @given(

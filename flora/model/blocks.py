@@ -132,3 +132,17 @@ def fold_normalisation(module: nn.Module) -> nn.Module:
         if isinstance(child, ConvNorm):
             child.fold()
     return module
+
+
+def fix_kernels(module: nn.Module) -> nn.Module:
+    """Gets every 1 x 1 convolution below `module` the same kernel on one thread as on several, in place.
+
+    On one thread torch gives those in float32 to a kernel that is slower and rounds otherwise, unless they are dilated;
+    a single tap is the same with any dilation.
+
+    Source: `ConvParams::use_mkldnn` in aten/src/ATen/native/Convolution.cpp of PyTorch.
+    """
+    for child in module.modules():
+        if isinstance(child, nn.Conv2d) and child.kernel_size == (1, 1):
+            child.dilation = (2, 2)
+    return module

@@ -53,7 +53,7 @@ def flood_dataset(
     Returns:
         The flood map; `grid_mapping` and `_FillValue` stand in the encoding, from where xarray writes them.
     """
-    flood = prediction.rename(optical_spread="optical_uncertainty")
+    flood = prediction.drop_dims("polarisation").rename(optical_spread="optical_uncertainty")
     for name, data in layers.items():
         flood[name] = (scene["VV"].dims, data)
         # Each value of the exclusion means something; in the others 255 is no data.

@@ -26,7 +26,7 @@ from flora.products.colors import (
 from flora.products.figure import Panel, Words, draw_sheet
 from flora.products.ground import Ground, ground_of
 from flora.products.summary import NOTICE, Summary
-from flora.products.thumbnail import thin_file, thin_radar, thinning
+from flora.products.thumbnail import STRIP, RadarThumbnail, block_sum, thin_file, thin_radar, thinning, thins
 
 # Three of these and what stands between them stay under 2,400 px.
 PANEL_WIDTH, PANEL_HEIGHT = 750, 1200
@@ -34,25 +34,33 @@ LEAST_SIDE = 240  # px; a small chip is enlarged to it
 FINER = 4  # water is read this much finer and averaged, so that thin rivers stay
 
 
-def radar_panel(scene: xr.Dataset, geobox: GeoBox) -> Picture:
-    """Gives the radar's picture of the sheet; the scene is read once more for it.
+def radar_thumbnail(prediction: xr.Dataset, geobox: GeoBox) -> RadarThumbnail | None:
+    """Prepares the radar's picture of the sheet, to be filled tile by tile.
 
     Args:
-        scene: As `flora.open_sar` gives it.
-        geobox: Its grid.
+        prediction: As `flora.predict` gives it.
+        geobox: Grid of the scene.
 
     Returns:
-        Colours, (H, W, 3), uint8.
+        The picture, still empty; None where tiles would cut its pixels, and the scene is to be read once more for it.
     """
-    return radar_colors(thin_radar(scene, _layout(geobox)[2]))
+    factor, radar = _layout(geobox)[2], prediction["radar"].data
+    return RadarThumbnail(radar, factor) if thins(radar, factor) else None
 
 
-def write_quicklook(path: Path, radar: Picture, geobox: GeoBox, folder: Path, summary: Summary) -> Path:
+def thinned_radar(scene: xr.Dataset, geobox: GeoBox) -> NDArray[np.float32]:
+    """Reads the scene once more for the radar's picture of the sheet; see `radar_thumbnail`."""
+    return thin_radar(scene, _layout(geobox)[2])
+
+
+def write_quicklook(
+    path: Path, radar: NDArray[np.float32], geobox: GeoBox, folder: Path, summary: Summary
+) -> Path:
     """Draws the quicklook of a product.
 
     Args:
         path: PNG to write.
-        radar: As `radar_panel` gives it.
+        radar: VV, VH as `radar_thumbnail` or `thinned_radar` gives them, dB.
         geobox: Grid of the scene.
         folder: Where the product's `optical.tif` and `water.tif` are.
         summary: The product's numbers.
@@ -63,7 +71,7 @@ def write_quicklook(path: Path, radar: Picture, geobox: GeoBox, folder: Path, su
     ground, size, factor, optical = optical_panel(geobox, folder)
     water = thin_file(folder / "water.tif", max(1, factor // FINER))[0]
     share = average_share(water, optical.shape[:2])
-    pictures = [radar, optical, water_over(optical, share)]
+    pictures = [radar_colors(radar), optical, water_over(optical, share)]
     panels = [
         Panel(title, note, Image.fromarray(picture).resize(size, resampling(picture, size)))
         for (title, note), picture in zip(_captions(summary), pictures, strict=True)
@@ -125,12 +133,14 @@ def resampling(picture: NDArray[np.uint8], size: tuple[int, int]) -> Image.Resam
 def average_share(water: NDArray[np.float32], shape: tuple[int, ...]) -> NDArray[np.float32]:
     """Averages classes over the pixels of a coarser picture, (H, W); NaN where none has data."""
     factor = max(1, round(water.shape[0] / shape[0]), round(water.shape[1] / shape[1]))
-    pad = [(0, length * factor - side) for length, side in zip(shape, water.shape, strict=True)]
-    blocks = np.pad(water, pad, constant_values=np.nan).reshape(shape[0], factor, shape[1], factor)
-    valid = np.isfinite(blocks)
-    count = valid.sum(axis=(1, 3))
-    total = np.where(valid, blocks, 0).sum(axis=(1, 3))
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan).astype(np.float32)
+    share = np.empty(shape, np.float32)
+    for top in range(0, shape[0], STRIP):
+        rows = water[top * factor : (top + STRIP) * factor]
+        valid = np.isfinite(rows)
+        count = block_sum(valid.astype(np.float32), factor)
+        total = block_sum(np.where(valid, rows, np.float32(0)), factor)
+        share[top : top + STRIP] = np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return share
 
 
 def _captions(summary: Summary) -> list[tuple[str, str]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from flora.bands import SAR_BANDS
 from flora.raster.file import describe
 
 PIECE = 2048  # px; side of what is read at once
+STRIP = 256  # rows of a small picture that are read at once
 
 Planes = NDArray[np.float32]
 
@@ -55,6 +57,48 @@ def thin_radar(scene: xr.Dataset, factor: int) -> Planes:
     return thin
 
 
+class RadarThumbnail:
+    """The radar of a scene, thinned tile by tile as the tiles are computed.
+
+    Attributes:
+        blocks: What is to be computed with the rest of a tile: VV, VH, (2, y / factor, x / factor), dB.
+        planes: What has been added, as `thin_radar` gives it; NaN where nothing was.
+    """
+
+    def __init__(self, radar: da.Array, factor: int) -> None:
+        """Starts empty.
+
+        Args:
+            radar: VV, VH, (2, y, x), dB, NaN where invalid; chunked by tiles whose corners `thins` found to fit.
+            factor: Pixels a side, a power of two.
+        """
+        self._factor = factor
+        chunks = (radar.chunks[0], *(tuple(-(-n // factor) for n in axis) for axis in radar.chunks[1:]))
+        self.planes = np.full([sum(axis) for axis in chunks], np.nan, np.float32)
+        self.blocks: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
+            _thin_block,
+            radar,
+            factor=factor,
+            chunks=chunks,
+            dtype=np.float32,
+            meta=np.empty((0, 0, 0), np.float32),
+        )
+
+    def add(self, rows: slice, cols: slice, block: Planes) -> None:
+        """Takes the thinned block of the tile at these rows and columns of the scene."""
+        top, left = rows.start // self._factor, cols.start // self._factor
+        self.planes[:, top : top + block.shape[1], left : left + block.shape[2]] = block
+
+
+def thins(radar: da.Array, factor: int) -> bool:
+    """Tells whether every tile begins at a multiple of `factor`, so that no pixel of the small picture is cut."""
+    return all(length % factor == 0 for axis in radar.chunks[-2:] for length in axis[:-1])
+
+
+def _thin_block(radar: Planes, factor: int) -> Planes:
+    return np.stack([_mean_power(plane, factor) for plane in radar])
+
+
 def thin_file(path: Path, factor: int) -> Planes:
     """Reads a Cloud-Optimised GeoTIFF of ours at one of its overviews.
 
@@ -67,9 +111,16 @@ def thin_file(path: Path, factor: int) -> Planes:
     """
     file = describe(path)
     shape = -(-file.height // factor), -(-file.width // factor)
-    rows, cols = slice(0, file.height), slice(0, file.width)
-    planes = [file.read(band.index, rows, cols, shape=shape) for band in file.bands]
-    return np.stack([np.where(valid, values, np.nan).astype(np.float32) for values, valid in planes])
+    thin = np.empty((len(file.bands), *shape), np.float32)
+    for place, band in enumerate(file.bands):
+        for top in range(
+            0, shape[0], STRIP
+        ):  # values are read in double precision, and few at a time stay in the cache
+            bottom = min(top + STRIP, shape[0])
+            rows = slice(top * factor, min(bottom * factor, file.height))
+            values, valid = file.read(band.index, rows, slice(0, file.width), shape=(bottom - top, shape[1]))
+            thin[place, top:bottom] = np.where(valid, values, np.nan)
+    return thin
 
 
 def _mean_power(decibel: Planes, factor: int) -> Planes:
@@ -78,13 +129,14 @@ def _mean_power(decibel: Planes, factor: int) -> Planes:
         return decibel
     valid = np.isfinite(decibel)
     power = np.where(valid, np.exp(decibel * np.float32(math.log(10) / 10)), 0)
-    total, count = (_block_sum(plane, factor) for plane in (power, valid.astype(np.float32)))
+    total, count = (block_sum(plane, factor) for plane in (power, valid.astype(np.float32)))
     with np.errstate(divide="ignore", invalid="ignore"):
         mean: Planes = 10 * np.log10(total / count)
     return mean
 
 
-def _block_sum(plane: Planes, factor: int) -> Planes:
+def block_sum(plane: Planes, factor: int) -> Planes:
+    """Adds up blocks of `factor` x `factor`; those at the end may be smaller."""
     starts = [np.arange(0, length, factor) for length in plane.shape]
     sums: Planes = np.add.reduceat(np.add.reduceat(plane, starts[0], axis=0), starts[1], axis=1)
     return sums

@@ -10,10 +10,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import odc.geo.xr  # noqa: F401  (gives datasets their .odc)
 import xarray as xr
-from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 import flora
@@ -21,7 +21,7 @@ from flora.products.area import AreaTally
 from flora.products.finished import FinishedTiles, fingerprint_of
 from flora.products.folder import SUMMARY_FILE, staged
 from flora.products.layers import WATER_CLASSES, Layer, layers_of
-from flora.products.quicklook import radar_panel, write_quicklook
+from flora.products.quicklook import radar_thumbnail, thinned_radar, write_quicklook
 from flora.products.stream import Blocks, Index, stream
 from flora.products.summary import NOTICE, Summary, note_of, summarize
 from flora.products.usage import Usage
@@ -34,6 +34,7 @@ Count = Callable[[slice, slice, Blocks], None]
 QUICKLOOK_FILE = "quicklook.png"
 TILES_FOLDER = "tiles"
 FILES_FOLDER = "files"
+RADAR = "radar"  # name of its thinned blocks beside those of the files
 CLOSERS = 2  # files that are laid out as COGs at a time
 
 
@@ -77,18 +78,28 @@ def write_prediction(
     tags = tags_of(prediction, scene, geobox)
     layers = layers_of(prediction, float_probability=float_probability, uncertainty=uncertainty, tags=tags)
     tally = AreaTally(geobox, WATER_CLASSES)
+    thumbnail = radar_thumbnail(prediction, geobox)
+    beside = {RADAR: thumbnail.blocks} if thumbnail else {}
+
+    def count(rows: slice, cols: slice, blocks: Blocks) -> None:
+        tally.add(rows, cols, blocks["water"].astype(np.uint8, copy=False))
+        if thumbnail:
+            thumbnail.add(rows, cols, blocks[RADAR].astype(np.float32, copy=False))
+
     with staged(target, overwrite=overwrite, keep=resume) as hidden:
-        with Usage() as usage, ThreadPoolExecutor(1, thread_name_prefix="flora-radar") as side:
+        with Usage() as usage:
             folder = _fresh(hidden / FILES_FOLDER) if resume else hidden
             finished = None
             if resume:
-                identity = fingerprint_of(_identity(prediction), [layer.name for layer in layers])
+                identity = fingerprint_of(
+                    _identity(prediction), [layer.name for layer in layers], sorted(beside)
+                )
                 finished = FinishedTiles(hidden / TILES_FOLDER, identity)
             with open_sinks(layers, folder, geobox) as sinks:
-                fill(layers, sinks, lambda r, c, blocks: tally.add(r, c, _water(blocks)), finished, progress)
-                radar = side.submit(radar_panel, scene, geobox)  # read while the files are laid out
+                fill(layers, sinks, count, finished, progress, beside)
             numbers = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
-            write_quicklook(folder / QUICKLOOK_FILE, radar.result(), geobox, folder, numbers)
+            radar = thumbnail.planes if thumbnail else thinned_radar(scene, geobox)
+            write_quicklook(folder / QUICKLOOK_FILE, radar, geobox, folder, numbers)
         summary = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
         names = [f"{layer.name}.tif" for layer in layers] + [QUICKLOOK_FILE, SUMMARY_FILE]
         files = {Path(file).stem: target / file for file in names}
@@ -144,6 +155,7 @@ def fill(
     count: Count,
     finished: FinishedTiles | None = None,
     progress: Progress | None = None,
+    beside: Mapping[str, da.Array] | None = None,
 ) -> None:
     """Computes every tile and hands its blocks to the files.
 
@@ -153,6 +165,7 @@ def fill(
         count: Called with rows, columns and blocks of each tile, one tile at a time.
         finished: Tiles of an earlier run, and where those of this one are kept.
         progress: Called with the number of tiles that are done and of all tiles.
+        beside: What `count` wants besides the files' layers, with a chunk for each of theirs.
     """
     row_spans, col_spans = (_spans(chunks) for chunks in layers[0].data.chunks[-2:])
     total, done = len(row_spans) * len(col_spans), 0
@@ -177,12 +190,8 @@ def fill(
     if finished is not None:
         for index in sorted(known):
             write(index, finished.read(index))
-    stream({layer.name: layer.data for layer in layers}, write, skip=known)
+    stream({layer.name: layer.data for layer in layers} | dict(beside or {}), write, skip=known)
     give_back()  # the network is done, and laying out the files needs memory of its own
-
-
-def _water(blocks: Blocks) -> NDArray[np.uint8]:
-    return blocks["water"].astype(np.uint8, copy=False)
 
 
 def _spans(chunks: Sequence[int]) -> list[slice]:

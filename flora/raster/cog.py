@@ -1,7 +1,8 @@
 """Writing Cloud-Optimised GeoTIFFs block by block, whole or not at all.
 
-Blocks may come in any order and from several threads. They go to a tiled temporary GeoTIFF; `close` turns that into a
-COG with overviews through GDAL's COG driver and renames it. Neither step holds more than a few blocks in memory.
+Blocks may come in any order and from several threads. They go to tiled temporary GeoTIFFs, one for the picture and
+one for each overview; `close` lays these out as a COG through GDAL's COG driver and renames it. Neither step holds more
+than a few blocks in memory. On disk the temporary files take the pixels' own size, and a third of it for the overviews.
 """
 
 from __future__ import annotations
@@ -25,7 +26,8 @@ from rasterio.windows import Window
 
 from flora.errors import OutputError
 from flora.raster.file import GDAL_ERRORS
-from flora.raster.geotiff import CogSpec, copy_as_cog, create_geotiff
+from flora.raster.geotiff import CogSpec, copy_as_cog, create_geotiff, join_levels
+from flora.raster.pyramid import Pyramid
 
 # Side of the pieces in which an array in memory is handed on, px.
 PIECE = 2048
@@ -69,6 +71,7 @@ class CogSink:
         self._clean = weakref.finalize(self, _remove, self._part)
         try:
             self._dataset: Any = create_geotiff(self._part, geobox, spec)
+            self._pyramid = Pyramid(self._part, geobox, spec)
         except GDAL_ERRORS as error:
             self._fail(error)
 
@@ -83,12 +86,14 @@ class CogSink:
             OutputError: It cannot be written, for want of space for example.
             ValueError: The block does not fit the file or its slices.
         """
-        bands, window = self._place(index)
+        bands, (rows, cols) = self._place(index)
         values = np.asarray(block).astype(self.dtype, casting="same_kind", copy=False)
-        values = values.reshape((len(bands), window.height, window.width))
+        values = values.reshape((len(bands), rows.stop - rows.start, cols.stop - cols.start))
         try:
+            made = self._pyramid.halved(rows, cols, values)
             with self._lock:
-                self._dataset.write(values, bands, window=window)
+                self._dataset.write(values, bands, window=Window.from_slices(rows, cols))
+                self._pyramid.write(rows, cols, made, bands)
         except GDAL_ERRORS as error:
             self._fail(error)
 
@@ -104,7 +109,7 @@ class CogSink:
         cog = self._part.with_name(self._part.name + ".cog.tif")
         try:
             self._dataset.close()
-            copy_as_cog(self._part, cog, self.spec)
+            copy_as_cog(join_levels(self._part, self._pyramid.complete()), cog, self.spec)
             cog.replace(self.path)
         except GDAL_ERRORS as error:
             self._fail(error)
@@ -116,6 +121,7 @@ class CogSink:
         """Removes everything written so far."""
         with contextlib.suppress(*GDAL_ERRORS):
             self._dataset.close()
+            self._pyramid.close()
         self._clean()
 
     def __enter__(self) -> CogSink:
@@ -138,19 +144,19 @@ class CogSink:
             "and store them here, or use dask's threads."
         )
 
-    def _place(self, index: tuple[slice, ...]) -> tuple[list[int], Window]:
-        """Turns slices into GDAL's band numbers and window."""
+    def _place(self, index: tuple[slice, ...]) -> tuple[list[int], tuple[slice, slice]]:
+        """Turns slices into GDAL's band numbers and whole spans of rows and columns."""
         if len(index) == 2:
             index = (slice(None), *index)
         spans = [part.indices(length) for part, length in zip(index, self.shape, strict=True)]
         if any(step != 1 for _, _, step in spans):
             raise ValueError(f"CogSink takes whole blocks; found steps in {index}.")
         (first, last, _), (top, bottom, _), (left, right, _) = spans
-        return list(range(first + 1, last + 1)), Window(left, top, right - left, bottom - top)
+        return list(range(first + 1, last + 1)), (slice(top, bottom), slice(left, right))
 
     def _fail(self, error: Exception) -> NoReturn:
         """Removes every trace and says what happened."""
-        if hasattr(self, "_dataset"):
+        if hasattr(self, "_pyramid"):
             self.abort()
         self._clean()
         raise OutputError(

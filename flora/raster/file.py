@@ -1,7 +1,7 @@
 """One raster file: what it declares, and its pixels block by block.
 
-A `RasterFile` holds facts, not a handle: it can be pickled, sent to another process and read from many threads;
-each thread opens the file for itself and keeps it open for its next block.
+A `RasterFile` holds facts, not a handle: it can be pickled, sent to another process and read from many threads; each
+process opens the file for itself and keeps it open for the next block.
 """
 
 from __future__ import annotations
@@ -29,8 +29,10 @@ Values = NDArray[np.float32] | NDArray[np.float64]
 # Whatever GDAL may report while a file is opened, read or written.
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError, OSError)
 
-# Files that one thread keeps open; the two polarisations of a few scenes fit.
-OPEN_FILES = 8
+# Files that a process keeps open; the two polarisations of some scenes fit, and what helps to read them.
+OPEN_FILES = 16
+
+Key = tuple[str, tuple[int, int]]  # address and stamp of a file
 
 
 @dataclass(frozen=True)
@@ -112,12 +114,13 @@ class RasterFile:
         """
         band = next(band for band in self.bands if band.index == index)
         window = Window.from_slices(rows, columns)
+        key = (self.path, self.stamp)
         try:
-            source = _handle(self.path, self.stamp)
-            stored = source.read(index, window=window, out_shape=shape)
-            mask = source.read_masks(index, window=window, out_shape=shape) if band.masked else None
+            with _open_files.get(key) as source:
+                stored = source.read(index, window=window, out_shape=shape)
+                mask = source.read_masks(index, window=window, out_shape=shape) if band.masked else None
         except GDAL_ERRORS as error:
-            _open_files.handles.pop((self.path, self.stamp), None)
+            _open_files.forget(key)
             raise InputError(
                 f"{self.name} cannot be read at rows {rows.start} to {rows.stop}, columns {columns.start} to "
                 f"{columns.stop}; a whole file was expected, this one is damaged or cut short. Copy it again."
@@ -249,25 +252,63 @@ def _pairs(tags: dict[str, str]) -> tuple[tuple[str, str], ...]:
     return tuple(sorted((key.lower(), value) for key, value in tags.items()))
 
 
-class _OpenFiles(threading.local):
-    """The files that this thread has open, the latest used last."""
+class _OpenFile:
+    """A file that is open; one thread at a time reads it, as GDAL asks."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._dataset: Any = None
+
+    def __enter__(self) -> Any:
+        """Takes the dataset, opened where it is not."""
+        self._lock.acquire()
+        try:
+            if self._dataset is None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                    self._dataset = rasterio.open(self._path, sharing=False)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._dataset
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def close(self) -> None:
+        """Closes it once nobody reads it; who waits for it opens it again."""
+        with self._lock:
+            if self._dataset is not None:
+                self._dataset.close()
+            self._dataset = None
+
+
+class _OpenFiles:
+    """The files that this process has open, the latest used last.
+
+    Threads share them, and with them the blocks that GDAL keeps: of two tiles side by side, read by two threads, the
+    second finds what both need unpacked.
+    """
 
     def __init__(self) -> None:
-        self.handles: OrderedDict[tuple[str, tuple[int, int]], Any] = OrderedDict()
+        self._lock = threading.Lock()
+        self._files: OrderedDict[Key, _OpenFile] = OrderedDict()
+
+    def get(self, key: Key) -> _OpenFile:
+        """Gives a file, and closes the one that has not been used for longest where there are too many."""
+        with self._lock:
+            file = self._files.pop(key, None) or _OpenFile(key[0])
+            self._files[key] = file
+            oldest = self._files.popitem(last=False)[1] if len(self._files) > OPEN_FILES else None
+        if oldest is not None:
+            oldest.close()
+        return file
+
+    def forget(self, key: Key) -> None:
+        """Leaves a file that failed to be opened anew."""
+        with self._lock:
+            self._files.pop(key, None)
 
 
 _open_files = _OpenFiles()
-
-
-def _handle(path: str, stamp: tuple[int, int]) -> Any:
-    """Gives this thread's open dataset; GDAL's handles must not be shared between threads."""
-    handles = _open_files.handles
-    key = (path, stamp)
-    if key not in handles:
-        while len(handles) >= OPEN_FILES:
-            handles.popitem(last=False)[1].close()
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            handles[key] = rasterio.open(path, sharing=False)
-    handles.move_to_end(key)
-    return handles[key]

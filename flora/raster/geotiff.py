@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+import xml.etree.ElementTree as ElementTree
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -49,8 +50,8 @@ class CogSpec:
     tags: Mapping[str, str] = field(default_factory=dict)
 
 
-def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec) -> Any:
-    """Opens the temporary GeoTIFF and writes all that is not pixels."""
+def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec, block: int = BLOCK) -> Any:
+    """Opens a temporary GeoTIFF and writes all that is not pixels; `block` is the side of its stored tiles, px."""
     options: dict[str, Any] = {"photometric": "RGB"} if spec.rgb else {}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
@@ -66,11 +67,9 @@ def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec) -> Any:
             crs=str(geobox.crs) if geobox.crs else None,
             transform=geobox.transform,
             tiled=True,
-            blockxsize=BLOCK,
-            blockysize=BLOCK,
-            # Read once more and thrown away: ZSTD packs it four times as fast as DEFLATE.
-            compress="ZSTD",
-            zstd_level=1,
+            blockxsize=block,
+            blockysize=block,
+            # Read twice more and thrown away: packing it, however quickly, took a tenth of a scene's time.
             sparse_ok=True,
             bigtiff="IF_SAFER",
             **options,
@@ -95,8 +94,32 @@ def _annotate(dataset: Any, spec: CogSpec) -> None:
     dataset.update_tags(**spec.tags)
 
 
+def join_levels(picture: Path, levels: Sequence[Path]) -> Path:
+    """Makes one file of a picture and its overviews, without copying a pixel.
+
+    Args:
+        picture: A GeoTIFF.
+        levels: GeoTIFFs of the same bands, the finest first.
+
+    Returns:
+        A virtual raster beside the picture, whose overviews are the levels.
+
+    Source: GDAL's VRT driver, the element `Overview` of a band.
+    """
+    joined = picture.with_name(picture.name + ".vrt")
+    rasterio.shutil.copy(str(picture), str(joined), driver="VRT")
+    tree = ElementTree.parse(joined)
+    for band in tree.getroot().iter("VRTRasterBand"):
+        for level in levels:
+            overview = ElementTree.SubElement(band, "Overview")
+            ElementTree.SubElement(overview, "SourceFilename", relativeToVRT="1").text = level.name
+            ElementTree.SubElement(overview, "SourceBand").text = band.get("band")
+    tree.write(joined)
+    return joined
+
+
 def copy_as_cog(source: Path, target: Path, spec: CogSpec) -> None:
-    """Lets GDAL lay out a GeoTIFF as a COG with overviews and statistics."""
+    """Lets GDAL lay out a raster and its overviews as a COG with statistics."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", NotGeoreferencedWarning)
         rasterio.shutil.copy(
@@ -109,7 +132,8 @@ def copy_as_cog(source: Path, target: Path, spec: CogSpec) -> None:
             # Speckle does not pack: higher levels take half as long again and save nothing after the predictor.
             level=1,
             predictor="YES",
-            overview_resampling=spec.overviews.upper(),
+            overviews="FORCE_USE_EXISTING",
+            overview_resampling=spec.overviews.upper(),  # what the file says of them
             num_threads="ALL_CPUS",
             statistics="YES",
             bigtiff="IF_SAFER",

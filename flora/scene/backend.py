@@ -16,6 +16,7 @@ from torch import Tensor
 
 from flora.errors import ConfigError
 from flora.model import FLoRA
+from flora.model.blocks import fix_kernels
 from flora.scene.precision import Precision, choose_device
 
 if TYPE_CHECKING:
@@ -33,14 +34,23 @@ NEEDS = {
     "openvino": (("openvino",), "openvino"),
 }
 
+# Where water, picture and its spread lie among the planes.
+_WATER, _OPTICAL, _SPREAD = slice(0, 1), slice(1, 4), slice(4, 7)
+
 Arrays = Sequence[NDArray[Any] | None]
 
 
 class Runner(Protocol):
     """A network made ready on one machine."""
 
-    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
-        """Runs sar, sar_valid, optical, optical_valid, each (band, H, W) or None; gives (7, H - 2 cut, W - 2 cut)."""
+    def __call__(self, arrays: Arrays, cut: int, planes: NDArray[np.float32]) -> None:
+        """Runs a window.
+
+        Args:
+            arrays: sar, sar_valid, optical, optical_valid, each (band, H, W) or None.
+            cut: Pixels at each side that are not answered.
+            planes: Filled with the answer, (7, H - 2 cut, W - 2 cut).
+        """
 
 
 def choose_backend(backend: str, device: str, precision: Precision) -> Backend:
@@ -110,23 +120,29 @@ class TorchRunner:
         self._device = torch.device(device)
         self._precision = precision
         folded = checkpoint.model.folded()
-        if self._device.type == "cpu" and isinstance(folded, FLoRA):
-            folded.save_memory(STRIP)
+        if self._device.type == "cpu":
+            fix_kernels(folded)
+            if isinstance(folded, FLoRA):
+                folded.save_memory(STRIP)
         self._model = folded.to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
 
-    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
+    def __call__(self, arrays: Arrays, cut: int, planes: NDArray[np.float32]) -> None:
         """Runs one window; see `Runner`."""
         kind, half = self._device.type, self._precision == "bf16"
         with torch.inference_mode(), torch.autocast(kind, dtype=torch.bfloat16, enabled=half):
             tensors = [None if array is None else self._tensor(array) for array in arrays]
             inside = cut if isinstance(self._model, FLoRA) else 0
             out = self._model(*tensors, cut=inside) if inside else self._model(*tensors)
-            probability = self._checkpoint.probability(out.water_logits.float())[:, None]
-            planes = torch.cat(
-                [probability, out.optical.float().clamp_min(0), out.optical_spread.float()], dim=1
-            )
-            result: NDArray[np.float32] = planes[0].cpu().numpy()
-        return _without(result, cut - inside)
+            probability = self._checkpoint.probability(out.water_logits.float())
+            # One copy from any format and layout into ordinary planes: ten times as fast as a step for each.
+            filled = torch.from_numpy(planes)
+            for span, part in (
+                (_WATER, probability),
+                (_OPTICAL, out.optical[0]),
+                (_SPREAD, out.optical_spread[0]),
+            ):
+                filled[span].copy_(_without(part, cut - inside))
+            filled[_OPTICAL].clamp_min_(0)
 
     def _tensor(self, array: NDArray[Any]) -> Tensor:
         tensor = torch.from_numpy(array)[None]
@@ -154,11 +170,11 @@ class OnnxRunner:
                 str(graph), options, providers=["CPUExecutionProvider"]
             )
 
-    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
+    def __call__(self, arrays: Arrays, cut: int, planes: NDArray[np.float32]) -> None:
         """Runs one window; see `Runner`."""
         names = (entry.name for entry in self._session.get_inputs())
         given = [array[None] for array in arrays if array is not None]
-        return _without(_planes(self._session.run(None, dict(zip(names, given, strict=True)))), cut)
+        _fill(planes, self._session.run(None, dict(zip(names, given, strict=True))), cut)
 
 
 class OpenVinoRunner:
@@ -179,23 +195,22 @@ class OpenVinoRunner:
         }
         self._compiled = core.compile_model(openvino.convert_model(program), "CPU", settings)
 
-    def __call__(self, arrays: Arrays, cut: int = 0) -> NDArray[np.float32]:
+    def __call__(self, arrays: Arrays, cut: int, planes: NDArray[np.float32]) -> None:
         """Runs one window; see `Runner`."""
         given = [array[None] for array in arrays if array is not None]
         found = self._compiled(given, share_inputs=True)
-        return _without(_planes([found[port] for port in range(len(self._compiled.outputs))]), cut)
+        _fill(planes, [found[port] for port in range(len(self._compiled.outputs))], cut)
 
 
-def _without(planes: NDArray[np.float32], cut: int) -> NDArray[np.float32]:
-    """Cuts pixels off each side."""
-    return planes[:, cut:-cut, cut:-cut] if cut else planes
+def _fill(planes: NDArray[np.float32], outputs: Sequence[NDArray[Any]], cut: int) -> None:
+    """Copies a graph's water, picture and spread, each (1, band, H, W)."""
+    for span, part in zip((_WATER, _OPTICAL, _SPREAD), outputs, strict=True):
+        planes[span] = _without(part[0], cut)
 
 
-def _planes(outputs: Sequence[NDArray[Any]]) -> NDArray[np.float32]:
-    planes: NDArray[np.float32] = np.concatenate([output[0] for output in outputs]).astype(
-        np.float32, copy=False
-    )
-    return planes
+def _without(part: Any, cut: int) -> Any:
+    """Cuts pixels off each side of (band, H, W)."""
+    return part[..., cut:-cut, cut:-cut] if cut else part
 
 
 def _graph(checkpoint: Checkpoint, folder: Path, with_optical: bool) -> Path:

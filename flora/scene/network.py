@@ -27,7 +27,7 @@ CALLERS = 2
 _PREPARING = threading.Lock()
 
 # Windows after which the heap's free memory goes back to the system: taking it again costs a fraction of a second.
-WINDOWS_KEPT = 8
+WINDOWS_KEPT = 24
 
 # Axes (of C, H, W) that the variants of test-time augmentation flip, beside the picture as it is.
 _FLIPS: tuple[tuple[int, ...], ...] = ((-1,), (-2,), (-2, -1))
@@ -42,6 +42,7 @@ def _callers(count: int) -> ThreadPoolExecutor:
 
 def _take_share(whole: int, share: int) -> None:
     """Limits the calling thread to its share of the cores, and leaves threads to come what they would have had."""
+    torch.get_num_threads()  # a thread's first question or layer sets its number, over what was set before it
     torch.set_num_threads(share)  # of this thread, and of all that start later
     restore = threading.Thread(target=torch.set_num_threads, args=(whole,))
     restore.start()
@@ -103,6 +104,7 @@ class TileNetwork:
         optical_valid: NDArray[Any] | None = None,
         *,
         cut: int = 0,
+        planes: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
         """Runs one window.
 
@@ -112,27 +114,31 @@ class TileNetwork:
             optical: red, green, blue, nir, (4, H, W), reflectance, float32; None for SAR alone.
             optical_valid: (4, H, W), bool.
             cut: Pixels at each side that are read and not answered, a multiple of the grid.
+            planes: Where the answer goes, float32, contiguous; None for an array of its own.
 
         Returns:
-            Water probability, reflectance and its spread in the order of `PLANES`, (7, H - 2 cut, W - 2 cut).
+            The answer: water probability, reflectance and its spread in the order of `PLANES`, (7, H - 2 cut,
+            W - 2 cut).
         """
+        if planes is None:
+            planes = np.empty((len(PLANES), sar.shape[1] - 2 * cut, sar.shape[2] - 2 * cut), np.float32)
         keep_memory()  # before the caller's thread takes its first block
         # Only torch is called by two threads at once: the others keep what they compute in one place.
         several = self.backend == "torch" and choose_device(self.device) == "cpu"
         callers = _callers(self.callers if several else 1)
-        planes = callers.submit(self._run, (sar, sar_valid, optical, optical_valid), cut).result()
+        callers.submit(self._run, (sar, sar_valid, optical, optical_valid), cut, planes).result()
         self._windows += 1
         if self._windows % WINDOWS_KEPT == 0:
             give_back()
         return planes
 
-    def _run(self, arrays: Arrays, cut: int) -> NDArray[np.float32]:
+    def _run(self, arrays: Arrays, cut: int, planes: NDArray[np.float32]) -> None:
         run = self.prepared(arrays[2] is not None)
+        run(arrays, cut, planes)
         if not self.tta:
-            return run(arrays, cut)
-        total = run(arrays, cut)
+            return
+        turned = np.empty_like(planes)
         for axes in _FLIPS:
-            planes = run([None if a is None else np.ascontiguousarray(np.flip(a, axes)) for a in arrays], cut)
-            total += np.flip(planes, axes)
-        total /= 1 + len(_FLIPS)
-        return total
+            run([None if a is None else np.ascontiguousarray(np.flip(a, axes)) for a in arrays], cut, turned)
+            planes += np.flip(turned, axes)
+        planes /= 1 + len(_FLIPS)

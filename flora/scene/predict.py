@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from flora.checkpoint import Checkpoint
 
 DEFAULT_TILE = 1536
+LAYERS = len(PLANES) + len(SAR_BANDS)  # of a tile's block
 
 
 def predict(
@@ -59,9 +60,10 @@ def predict(
 
     Returns:
         `water_probability` (y, x), `optical` (band, y, x) in reflectance and `optical_spread` (band, y, x), the Laplace
-        scale of the reflectance; float32, NaN where the scene has no valid band. Attributes tell `threshold`,
-        `temperature`, `provenance`, `weights`, `weights_sha256`, `inputs`, `tile`, `margin`, `precision`, `device`,
-        `tta`, `backend` and `optical_prior`.
+        scale of the reflectance; float32, NaN where the scene has no valid band. `radar` (polarisation, y, x) is what
+        the network saw, dB, so that what is computed with the rest need not read the scene again. Attributes tell
+        `threshold`, `temperature`, `provenance`, `weights`, `weights_sha256`, `inputs`, `tile`, `margin`, `precision`,
+        `device`, `tta`, `backend` and `optical_prior`.
 
     Raises:
         InputError: The scene lacks VV or VH, or the optical image lies on another grid.
@@ -107,25 +109,36 @@ class _TileJob:
         self.network = network
 
     def run(self, index: tuple[int, int]) -> NDArray[np.float32]:
-        """Reads one tile's window and predicts its core, (planes, rows, columns); NaN where invalid."""
+        """Reads one tile's window and predicts its core; NaN where invalid.
+
+        Returns:
+            What the network gives and, below it, VV and VH in dB, (planes, rows, columns).
+        """
         tile, margin = self.tiling[index], self.tiling.margin
         sar, sar_valid = read_window(self.scene, SAR_BANDS, tile)
         inner_rows, inner_cols = tile.core_in_window
         valid: NDArray[np.bool_] = np.any(sar_valid[:, inner_rows, inner_cols], axis=0, keepdims=True)
+        whole = bool(valid.all())
+        block = np.empty((LAYERS, *valid.shape[1:]), np.float32)
+        if not whole:
+            block.fill(np.nan)
         if not valid.any():  # nothing to tell: a slanted scene has many such tiles
-            return np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
+            return block
+        core = np.s_[:, inner_rows, inner_cols]
+        np.copyto(block[len(PLANES) :], np.where(sar_valid[core], sar[core], np.nan))
         arrays: list[NDArray[Any]] = [sar, sar_valid]
         if self.optical is not None:
             arrays += read_window(self.optical, OPTICAL_BANDS, tile)
         rows, cols = needed_part(valid[0], self.tiling)
         part = slice(rows.start, rows.stop + 2 * margin), slice(cols.start, cols.stop + 2 * margin)
-        planes = self.network(*(np.ascontiguousarray(array[:, *part]) for array in arrays), cut=margin)
-        height, width = valid[0, rows, cols].shape
-        planes = planes[:, :height, :width]
-        if valid.all():
-            return np.ascontiguousarray(planes)
-        block = np.full((len(PLANES), *valid.shape[1:]), np.nan, np.float32)
-        np.copyto(block[:, rows, cols], planes, where=valid[:, rows, cols])
+        given = [np.ascontiguousarray(array[:, *part]) for array in arrays]
+        answer = block[: len(PLANES)]
+        if whole and (rows.stop, cols.stop) == valid.shape[1:]:
+            self.network(*given, cut=margin, planes=answer)
+            return block
+        planes = self.network(*given, cut=margin)
+        inside = valid[:, rows, cols]
+        np.copyto(answer[:, rows, cols], planes[:, : inside.shape[1], : inside.shape[2]], where=inside)
         return block
 
 
@@ -187,7 +200,7 @@ def _packed(job: _TileJob) -> da.Array:
         _run_tile,
         job=shared,
         name=name,
-        chunks=((len(PLANES),), *job.tiling.chunks),
+        chunks=((LAYERS,), *job.tiling.chunks),
         dtype=np.float32,
         meta=np.empty((0, 0, 0), np.float32),
     )
@@ -201,13 +214,14 @@ def _run_tile(job: _TileJob, block_info: Any = None) -> NDArray[np.float32]:
 
 def _dataset(packed: da.Array, scene: xr.Dataset, attrs: dict[str, Any]) -> xr.Dataset:
     rows, cols = scene["VV"].dims
-    band = {"band": list(RGB_BANDS)}
+    named = {"band": list(RGB_BANDS), "polarisation": list(SAR_BANDS)}
     layers = {
         "water_probability": ((rows, cols), packed[0], {"units": "1", "long_name": "probability of water"}),
         "optical": (("band", rows, cols), packed[1:4], {"units": "reflectance"}),
         "optical_spread": (("band", rows, cols), packed[4:7], {"units": "reflectance"}),
+        "radar": (("polarisation", rows, cols), packed[7:9], {"units": "dB"}),
     }
-    predicted = xr.Dataset(layers, coords={**scene.coords, **band}, attrs=attrs)
+    predicted = xr.Dataset(layers, coords={**scene.coords, **named}, attrs=attrs)
     # The grid mapping is what ties a layer to its CRS.
     for name in layers:
         predicted[name].encoding.update(

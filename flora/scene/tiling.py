@@ -13,6 +13,9 @@ from dataclasses import dataclass
 
 from flora.errors import ConfigError
 
+# A rest of less than this part of a tile goes to the tile before it.
+NARROW = 8
+
 
 def round_up(length: int, step: int) -> int:
     """Gives the smallest multiple of `step` that is not below `length`."""
@@ -54,7 +57,8 @@ class Tiling:
     Attributes:
         height: Rows of the scene, px.
         width: Columns of the scene, px.
-        tile: Side of a core, px, a multiple of `grid`; cores are trimmed at the scene's bottom and right.
+        tile: Side of a core, px, a multiple of `grid`. The last core of a row or column is smaller, or larger by less
+            than an eighth: so narrow a rest would cost a margin of its own.
         grid: Side of the network's window grid, px.
         margin: What a tile reads around its core, px, a multiple of `grid`.
     """
@@ -82,7 +86,8 @@ class Tiling:
     @property
     def shape(self) -> tuple[int, int]:
         """Number of tiles down and across."""
-        return -(-self.height // self.tile), -(-self.width // self.tile)
+        rows, cols = self.chunks
+        return len(rows), len(cols)
 
     @property
     def chunks(self) -> tuple[tuple[int, ...], tuple[int, ...]]:
@@ -104,13 +109,16 @@ class Tiling:
         return Tile(index=index, core=(rows, cols), window=(row_window, col_window))
 
     def _span(self, position: int, length: int) -> tuple[slice, slice]:
+        sizes = _chunks(length, self.tile)
+        assert 0 <= position < len(sizes), "the tile lies in the scene"
         start = position * self.tile
-        stop = min(start + self.tile, length)
-        assert 0 <= start < length, "the tile lies in the scene"
+        stop = start + sizes[position]
         padded = start + round_up(stop - start, self.grid)
         return slice(start, stop), slice(start - self.margin, padded + self.margin)
 
 
 def _chunks(length: int, tile: int) -> tuple[int, ...]:
     whole, rest = divmod(length, tile)
+    if whole and 0 < rest * NARROW < tile:
+        return (*(tile,) * (whole - 1), tile + rest)
     return (tile,) * whole + ((rest,) if rest else ())
