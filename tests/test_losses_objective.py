@@ -52,6 +52,15 @@ def _batch(seed: int = 1) -> Batch:
     )  # fmt: skip
 
 
+def _cue(batch: Batch) -> tuple[Tensor, Tensor]:
+    """An image that is wrong in its upper half and not there in its left quarter."""
+    image = batch.optical.clone()
+    image[..., : SIDE // 2, :] += 0.2
+    valid = batch.optical_valid.clone()
+    valid[..., : SIDE // 4] = False
+    return image, valid
+
+
 def _encode(picture: Tensor) -> list[Tensor]:
     return [picture, torch.nn.functional.avg_pool2d(picture, 4)]
 
@@ -65,7 +74,7 @@ def test_every_weight_has_a_term_and_the_other_way_round() -> None:
 
 def test_terms_are_exactly_those_configured_and_total_is_their_weighted_sum() -> None:
     scores = torch.randn(2, 1, 8, 8, requires_grad=True)
-    loss = Objective(EVERY, "joint", _encode)(_output(), _batch(), _output(7), scores)
+    loss = Objective(EVERY, "joint", _encode)(_output(), _batch(), _output(7), scores, cue=_cue(_batch()))
     assert set(loss.terms) == set(TERMS)
     expected = sum(EVERY.weights.model_dump()[name] * term.item() for name, term in loss.terms.items())
     assert loss.total.item() == pytest.approx(expected, rel=1e-5)
@@ -78,7 +87,7 @@ def test_terms_are_exactly_those_configured_and_total_is_their_weighted_sum() ->
 def test_each_term_reaches_what_it_teaches(name: str) -> None:
     output, scores = _output(), torch.randn(2, 1, 8, 8, requires_grad=True)
     objective = Objective(ObjectiveConfig(weights=Weights(**{name: 1.0})), "joint", _encode)
-    objective(output, _batch(), _output(7), scores).total.backward()
+    objective(output, _batch(), _output(7), scores, cue=_cue(_batch())).total.backward()
     taught = {
         "spread": [output.optical_spread],
         "adversarial": [scores],
@@ -98,6 +107,19 @@ def test_each_term_reaches_what_it_teaches(name: str) -> None:
     for leaf in leaves:
         reached = leaf.grad is not None and bool(leaf.grad.abs().sum() > 0)
         assert reached == any(leaf is one for one in expected)
+
+
+def test_changed_is_judged_where_the_image_shown_is_wrong_and_nowhere_else() -> None:
+    objective = Objective(ObjectiveConfig(weights=Weights(changed=1.0)), "joint")
+    output, batch = _output(), _batch()
+    objective(output, batch, cue=_cue(batch)).total.backward()
+    assert output.optical.grad is not None
+    reached = output.optical.grad.abs().sum(1) > 0
+    expected = torch.zeros_like(reached)
+    expected[:, : SIDE // 2, SIDE // 4 :] = True
+    assert torch.equal(reached, expected)
+    right = batch.optical + 0.03, batch.optical_valid  # haze, not change
+    assert objective(_output(), batch, cue=right).total.item() == 0
 
 
 def test_perceptual_compares_the_middle_of_rows_that_show_something() -> None:
@@ -128,7 +150,9 @@ def test_a_weight_for_a_term_of_another_stage_is_an_error(name: str) -> None:
         Objective(config, "teacher")
 
 
-@pytest.mark.parametrize("name", ["distill_latent", "distill_prior", "distill_water", "adversarial"])
+@pytest.mark.parametrize(
+    "name", ["distill_latent", "distill_prior", "distill_water", "adversarial", "changed"]
+)
 def test_a_weight_for_a_loss_that_does_not_run_is_an_error(name: str) -> None:
     objective = Objective(ObjectiveConfig(weights=Weights(**{name: 0.1, "bce": 1.0})), "joint")
     with pytest.raises(ConfigError, match=f"Loss '{name}' has a weight but the .* is missing; give it"):
@@ -216,7 +240,8 @@ def test_uncertainty_starts_at_the_fixed_total_and_learns_a_factor_for_each_task
     learned = Objective(EVERY.model_copy(update={"balance": "uncertainty"}), "joint", _encode)
     assert not list(fixed.parameters())
     assert set(learned.log_variance) == {"optical", "water", "distillation"}
-    arguments = (_output(), _batch(), _output(7), torch.randn(2, 1, 8, 8, requires_grad=True))
+    scores = torch.randn(2, 1, 8, 8, requires_grad=True)
+    arguments = (_output(), _batch(), _output(7), scores, (), _cue(_batch()))
     a, b = fixed(*arguments), learned(*arguments)
     torch.testing.assert_close(a.total, b.total)
     b.total.backward()

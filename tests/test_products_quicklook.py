@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import dask.array as da
 import numpy as np
 import pytest
 import xarray as xr
@@ -14,7 +15,7 @@ from PIL import Image
 
 from flora.products.figure import length_text, round_length
 from flora.products.quicklook import panel_size
-from flora.products.thumbnail import thin_file, thin_radar, thinning
+from flora.products.thumbnail import RadarThumbnail, thin_file, thin_radar, thinning, thins
 from flora.raster import CogSpec, write_cog
 
 
@@ -73,6 +74,20 @@ def test_radar_is_thinned_piece_by_piece(monkeypatch: pytest.MonkeyPatch) -> Non
     whole = thin_radar(scene, 4)
     monkeypatch.setattr("flora.products.thumbnail.PIECE", 16)
     np.testing.assert_allclose(thin_radar(scene, 4), whole, atol=1e-5)
+
+
+def test_radar_of_the_tiles_is_the_radar_of_the_scene() -> None:
+    values = np.random.default_rng(0).normal(-12, 3, (2, 70, 90)).astype(np.float32)
+    values[:, :9, :9] = np.nan
+    scene = xr.Dataset({n: (("y", "x"), v) for n, v in zip(("VV", "VH"), values, strict=True)})
+    tiles = da.from_array(values, chunks=(2, 32, 40))  # type: ignore[no-untyped-call]
+    assert thins(tiles, 4)
+    assert not thins(tiles, 16), "its pixels would be cut at column 40"
+    picture = RadarThumbnail(tiles, 4)
+    for row, col in np.ndindex(picture.blocks.numblocks[1:]):
+        block = picture.blocks.blocks[0, row, col].compute()
+        picture.add(slice(32 * row, 32 * row + 32), slice(40 * col, 40 * col + 40), block)
+    np.testing.assert_allclose(picture.planes, thin_radar(scene, 4), atol=1e-5)
 
 
 def test_a_file_is_read_at_its_overview(tmp_path: Path) -> None:

@@ -113,6 +113,13 @@ def test_tiles_without_a_valid_pixel_skip_the_network() -> None:
     assert np.isfinite(predicted["optical"].values[:, :, 101:]).all()
 
 
+def test_the_radar_that_comes_with_it_is_the_scenes() -> None:
+    scene = make_scene(90, 70)
+    predicted = predict(scene, StandInCheckpoint(), tile=32, precision="fp32")["radar"].compute()
+    for name in ("VV", "VH"):
+        np.testing.assert_array_equal(predicted.sel(polarisation=name).values, scene[name].values)
+
+
 def test_the_needed_part_of_a_core_worked_by_hand() -> None:
     valid = np.zeros((20, 30), bool)
     valid[9, 17] = valid[19, 20] = True

@@ -32,7 +32,7 @@ class Plan:
     repeats: int = 3
     scenes: tuple[int, ...] = (2000, 5000, 20_000)
     tile: int = 1536
-    workers: int = 4096
+    workers: int = 10_000
     worker_tile: int = 1024
 
 

@@ -25,6 +25,7 @@ class Weights(BaseModel):
     Attributes:
         charbonnier: Smooth absolute error of colour, unit range.
         squared: Squared error of colour, unit range.
+        changed: Smooth absolute error of colour where the image shown is wrong: flooded since, cloud, another place.
         ssim: One minus structural similarity.
         edge: Difference of Sobel gradients.
         frequency: Difference of FFT magnitudes, block by block.
@@ -46,6 +47,7 @@ class Weights(BaseModel):
 
     charbonnier: Weight = 0.0
     squared: Weight = 0.0
+    changed: Weight = 0.0
     ssim: Weight = 0.0
     edge: Weight = 0.0
     frequency: Weight = 0.0
@@ -190,6 +192,7 @@ class Objective(nn.Module):
         teacher_output: Output | None = None,
         scores: Tensor | None = None,
         left_out: Collection[str] = (),
+        cue: tuple[Tensor, Tensor] | None = None,
     ) -> Loss:
         """Compares an output with its batch, in float32 whatever the network ran in.
 
@@ -199,6 +202,7 @@ class Objective(nn.Module):
             teacher_output: What the frozen teacher gave on the batch's optical, for distillation.
             scores: A discriminator's scores of `output.optical`, (B, 1, h, w), for the adversarial term.
             left_out: Configured terms that do not count at this step, such as those that wait for a warm-up.
+            cue: The optical image that the network was shown and its validity, for the term `changed`.
 
         Returns:
             The total and each configured term that counts.
@@ -208,7 +212,7 @@ class Objective(nn.Module):
         """
         with torch.autocast(output.optical.device.type, enabled=False):
             comparison = Comparison(
-                output, batch, self.config, self.stage, teacher_output, scores, self.encode
+                output, batch, self.config, self.stage, teacher_output, scores, self.encode, cue
             )
             terms = {name: TERMS[name].compute(comparison) for name in self.weights if name not in left_out}
             self._refuse_constants(terms)

@@ -28,6 +28,9 @@ if TYPE_CHECKING:
 
 Stage = Literal["teacher", "joint"]
 
+# Reflectance by which some colour of a pixel has to differ from the image shown: more than haze and season do.
+CHANGED: Final = 0.04
+
 
 @dataclass
 class Comparison:
@@ -41,6 +44,7 @@ class Comparison:
         teacher: What the frozen teacher gave on the true optical image, or None.
         scores: A discriminator's scores of the reconstructed picture, (B, 1, h, w), or None.
         encode: A frozen network whose features are compared, or None.
+        cue: The optical image that the network was shown, (B, 4, H, W), reflectance, and its validity; or None.
     """
 
     output: Output
@@ -50,6 +54,7 @@ class Comparison:
     teacher: Output | None = None
     scores: Tensor | None = None
     encode: Encoder | None = None
+    cue: tuple[Tensor, Tensor] | None = None
 
     @cached_property
     def picture(self) -> Tensor:
@@ -116,6 +121,16 @@ def _charbonnier(c: Comparison) -> Tensor:
 
 def _squared(c: Comparison) -> Tensor:
     return reconstruction.squared_loss(*_picture_arguments(c))
+
+
+def _changed(c: Comparison) -> Tensor:
+    if c.cue is None:
+        raise _missing("changed", "the optical image that the network was shown")
+    image, valid = c.cue
+    difference = (reflectance_to_unit(image[:, :3]) - c.true_picture).abs().amax(1)
+    changed = valid[:, :3].all(1) & (difference > reflectance_to_unit(torch.tensor(CHANGED)))
+    picture, truth, judged, weight = _picture_arguments(c)
+    return reconstruction.charbonnier_loss(picture, truth, judged & changed.unsqueeze(1), weight)
 
 
 def _ssim(c: Comparison) -> Tensor:
@@ -238,6 +253,7 @@ class Term:
 TERMS: Final[dict[str, Term]] = {
     "charbonnier": Term("optical", _charbonnier),
     "squared": Term("optical", _squared),
+    "changed": Term("optical", _changed, ("joint",)),
     "ssim": Term("optical", _ssim),
     "edge": Term("optical", _edge),
     "frequency": Term("optical", _frequency),

@@ -184,7 +184,8 @@ class JointModule(Stage):
         optical, valid = self.mixer(batch, step, self.stage_config.steps)
         output = self.model(batch.sar, batch.sar_valid, optical, valid)
         taught = self.taught(batch, output) if self.distils else None
-        loss = self.objective(output, batch, taught, self.judged(output, batch), self._left_out(step))
+        scores = self.judged(output, batch)
+        loss = self.objective(output, batch, taught, scores, self._left_out(step), (optical, valid))
         self.log_terms(loss.total, loss.terms, len(batch))
         total: Tensor = loss.total
         return total
