@@ -21,6 +21,7 @@ from test_train import made_chip
 from flora import checkpoint
 from flora.baselines import archive, comparison
 from flora.baselines.chart import line_chart
+from flora.baselines.contests import gap
 from flora.baselines.quality import Protocol
 from flora.baselines.results import spread, write_page
 from flora.baselines.testbed import PublicSources
@@ -267,3 +268,15 @@ def test_the_verb_says_what_is_missing_in_one_sentence(
     assert left.value.code == 1
     assert "holds no test chips of" in capsys.readouterr().err
     assert not (tmp_path / "out").exists()
+
+
+def test_methods_are_told_apart_by_twice_the_standard_error() -> None:
+    # Means 0.70 and 0.60; variances 0.0001 and 0.0004 over 2 and 4 seeds: 2 sqrt(0.00005 + 0.0001) = 0.0245.
+    ours, theirs = [0.69293, 0.70707], [0.58268, 0.58268, 0.61732, 0.61732]
+    found = gap(ours, theirs)
+    assert found.mean == pytest.approx(0.1, abs=1e-4)
+    assert found.margin == pytest.approx(0.0245, abs=1e-4)
+    assert str(found) == "**+0.100 [0.024]**"
+    assert str(gap(ours, theirs, more_is_better=False)) == "**-0.100 [0.024]**"
+    assert str(gap([0.7, 0.6], [0.62, 0.7])) == "-0.010 [0.128]"
+    assert str(gap([0.7], [0.6])) == "+0.100", "one seed tells nothing apart"

@@ -12,6 +12,8 @@ import numpy as np
 from flora.baselines.archive import CUES
 from flora.baselines.chart import line_chart
 from flora.baselines.comparison import WEIGHTS
+from flora.baselines.contests import WORDS as CONTEST_WORDS
+from flora.baselines.contests import contests
 from flora.baselines.quality import Scores
 from flora.baselines.rivals import RIVALS
 from flora.baselines.testbed import ENTRIES
@@ -240,6 +242,10 @@ def _variants(content: Scores) -> list[str]:
     ]
     parts = ["## Methods trained alike", words]
     parts += [table(["variant", "seeds", "parameters, M", "training, s", "what it is"], about)]
+    against = list(contests(groups))
+    if against:
+        parts += ["### FLoRA against each", CONTEST_WORDS]
+        parts += [f"**{heading}**\n\n{table(head, rows)}" for heading, (head, *rows) in against]
     sources = [e for e in ENTRIES if any(e.name in x["sources"] for g in groups.values() for x in g)]
     for heading, columns in (
         ("IoU micro", WATER[0]),
