@@ -306,11 +306,35 @@ def test_a_run_starts_from_the_weights_of_a_smaller_network(packed: Path, tmp_pa
     assert torch.allclose(after.optical_decoder.last.weight, before.optical_decoder.last.weight, atol=1e-3)
 
 
-def test_initial_weights_of_another_network_are_refused(packed: Path, tmp_path: Path) -> None:
+def test_a_run_is_averaged_with_an_earlier_one(packed: Path, tmp_path: Path) -> None:
+    torch.manual_seed(1)
+    first, second = (FLoRA(ModelConfig.model_validate(TINY)).eval() for _ in range(2))
+    paths = [
+        checkpoint.save(tmp_path / f"{name}.safetensors", checkpoint.Checkpoint(model), torch.float32)
+        for name, model in (("first", first), ("second", second))
+    ]
+    settings = experiment(
+        packed,
+        initial=paths[0],
+        averaged_with=paths[1],
+        teacher=None,
+        joint={"steps": 1, "lr": 0, "objective": {"weights": OPTICAL}},
+    )
+    found = checkpoint.load(run(settings, tmp_path / "runs", progress=False))
+    assert isinstance(found.model, FLoRA)
+    middle = (first.optical_decoder.last.weight + second.optical_decoder.last.weight) / 2
+    assert torch.allclose(found.model.optical_decoder.last.weight, middle, atol=1e-3)
+    assert found.provenance["experiment"]["averaged_with"] == "second.safetensors"
+
+
+@pytest.mark.parametrize("setting", ["initial", "averaged_with"])
+def test_weights_of_another_network_are_refused(setting: str, packed: Path, tmp_path: Path) -> None:
     other = FLoRA(ModelConfig(name="wide", widths=(16, 16, 16, 16), head_channels=16))
     path = checkpoint.save(tmp_path / "other.safetensors", checkpoint.Checkpoint(other))
-    with pytest.raises(ConfigError, match="does not fit the network 'tiny'"):
-        run(experiment(packed, initial=path), tmp_path / "runs", progress=False)
+    short = {"steps": 1, "objective": {"weights": OPTICAL}}
+    with pytest.raises(ConfigError, match=f"{setting} '.*' does not fit the network 'tiny'"):
+        settings = experiment(packed, teacher=None, joint=short, **{setting: path})
+        run(settings, tmp_path / "runs", progress=False)
 
 
 def test_perceptual_by_vgg_needs_no_teacher_but_its_weights(

@@ -183,6 +183,8 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     model = build(experiment.network())
     if experiment.initial is not None:
         _start_from(model, experiment.initial)
+    if experiment.averaged_with is not None:
+        _fitting(model, experiment.averaged_with, "averaged_with")  # a misfit is told before the training, not after
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if experiment.teacher is not None:
         if not isinstance(model, FLoRA):
@@ -197,6 +199,8 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
             progress,
         )
     _fit(JointModule(model, experiment), experiment, experiment.joint, folder / "joint", progress)
+    if experiment.averaged_with is not None:
+        _average(model, experiment.averaged_with)
     temperature, threshold, scores = choose(model, experiment)
     provenance = {
         "experiment": _without_folders(resolved),
@@ -217,8 +221,8 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
 def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:
     """Gives settings as weights carry them: where files lay on the machine is nobody's business."""
     data = resolved["data"] | {"packed": Path(resolved["data"]["packed"]).name}
-    initial = resolved["initial"] and Path(resolved["initial"]).name
-    return resolved | {"data": data, "initial": initial}
+    files = {key: resolved[key] and Path(resolved[key]).name for key in ("initial", "averaged_with")}
+    return resolved | {"data": data} | files
 
 
 def _start_from(model: Network, path: Path) -> None:
@@ -227,15 +231,38 @@ def _start_from(model: Network, path: Path) -> None:
     Raises:
         ConfigError: The weights are of another network: of other sizes, or with parts that this one lacks.
     """
-    state = checkpoint.load(path).model.state_dict()
+    model.load_state_dict(_fitting(model, path, "initial"), strict=False)
+
+
+def _average(model: Network, path: Path) -> None:
+    """Draws a network halfway to the weights of another run, its statistics with them.
+
+    Raises:
+        ConfigError: The weights are of another network.
+    """
+    other, own = _fitting(model, path, "averaged_with"), model.state_dict()
+    lacking = [name for name in own if name not in other]
+    if lacking:
+        raise _misfit(model, path, "averaged_with", lacking[0])
+    mean = {name: torch.lerp(t, other[name].to(t), 0.5) for name, t in own.items() if t.is_floating_point()}
+    model.load_state_dict(mean, strict=False)
+
+
+def _fitting(model: Network, path: Path, setting: str) -> dict[str, torch.Tensor]:
+    """Reads the weights of another run and checks that each has a place in a network."""
+    state: dict[str, torch.Tensor] = checkpoint.load(path).model.state_dict()
     own = model.state_dict()
     foreign = [name for name, t in state.items() if name not in own or own[name].shape != t.shape]
     if foreign:
-        raise ConfigError(
-            f"initial '{path}' does not fit the network '{model.config.name}' (first: {foreign[0]}); "
-            "set model and changes to those that the weights were trained with."
-        )
-    model.load_state_dict(state, strict=False)
+        raise _misfit(model, path, setting, foreign[0])
+    return state
+
+
+def _misfit(model: Network, path: Path, setting: str, name: str) -> ConfigError:
+    return ConfigError(
+        f"{setting} '{path}' does not fit the network '{model.config.name}' (first: {name}); "
+        "set model and changes to those that the weights were trained with."
+    )
 
 
 def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
