@@ -6,7 +6,7 @@ import os
 
 # GDAL keeps decoded blocks in up to 5 % of all memory, which on a large machine looks like a leak. MB; a value that
 # the user has set stays. It must be there before GDAL decodes its first block.
-os.environ.setdefault("GDAL_CACHEMAX", "256")
+os.environ.setdefault("GDAL_CACHEMAX", "128")
 
 from flora.raster.cog import CogSink, write_cog
 from flora.raster.geotiff import CogSpec

@@ -19,7 +19,9 @@ from flora.raster.geotiff import BLOCK, CogSpec, create_geotiff
 
 # Levels that are made of a block alone, where it begins and ends at multiples of 2 ** FLYING px: 63/64 of the work.
 FLYING = 3
-LEAST_BLOCK = 64
+# Side of the levels' stored tiles at least, px: GDAL keeps them for a while, and many small ones in the heap leave the
+# network no hole of its size.
+LEAST_BLOCK = 256
 # Rows of a level that are read at a time for the next one, px.
 STRIP = 1024
 
@@ -108,10 +110,8 @@ class Pyramid:
             grid = GeoBox((shape[0], shape[1]), geobox.affine * Affine.scale(2**level), geobox.crs)
             self._shapes.append(grid.shape.yx)
             self.files.append(part.with_name(f"{part.name}.level{level}.tif"))
-            # Where blocks follow the picture's tiles, they follow a level's too, and none is read to be written again.
-            self._datasets.append(
-                create_geotiff(self.files[-1], grid, spec, max(LEAST_BLOCK, BLOCK >> level))
-            )
+            block = max(LEAST_BLOCK, BLOCK >> level)
+            self._datasets.append(create_geotiff(self.files[-1], grid, spec, block))
 
     def halved(self, rows: slice, cols: slice, values: Values) -> list[Values]:
         """Makes the levels of one block.
