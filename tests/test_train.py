@@ -332,8 +332,8 @@ def test_weights_of_another_network_are_refused(setting: str, packed: Path, tmp_
     other = FLoRA(ModelConfig(name="wide", widths=(16, 16, 16, 16), head_channels=16))
     path = checkpoint.save(tmp_path / "other.safetensors", checkpoint.Checkpoint(other))
     short = {"steps": 1, "objective": {"weights": OPTICAL}}
+    settings = experiment(packed, teacher=None, joint=short, **{setting: path})
     with pytest.raises(ConfigError, match=f"{setting} '.*' does not fit the network 'tiny'"):
-        settings = experiment(packed, teacher=None, joint=short, **{setting: path})
         run(settings, tmp_path / "runs", progress=False)
 
 

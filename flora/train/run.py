@@ -184,7 +184,9 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     if experiment.initial is not None:
         _start_from(model, experiment.initial)
     if experiment.averaged_with is not None:
-        _fitting(model, experiment.averaged_with, "averaged_with")  # a misfit is told before the training, not after
+        _fitting(
+            model, experiment.averaged_with, "averaged_with"
+        )  # a misfit is told before the training, not after
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if experiment.teacher is not None:
         if not isinstance(model, FLoRA):
