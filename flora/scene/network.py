@@ -27,7 +27,7 @@ CALLERS = 2
 _PREPARING = threading.Lock()
 
 # Windows after which the heap's free memory goes back to the system: taking it again costs a fraction of a second.
-WINDOWS_KEPT = 4
+WINDOWS_KEPT = 8
 
 # Axes (of C, H, W) that the variants of test-time augmentation flip, beside the picture as it is.
 _FLIPS: tuple[tuple[int, ...], ...] = ((-1,), (-2,), (-2, -1))
