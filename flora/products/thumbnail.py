@@ -113,9 +113,8 @@ def thin_file(path: Path, factor: int) -> Planes:
     shape = -(-file.height // factor), -(-file.width // factor)
     thin = np.empty((len(file.bands), *shape), np.float32)
     for place, band in enumerate(file.bands):
-        for top in range(
-            0, shape[0], STRIP
-        ):  # values are read in double precision, and few at a time stay in the cache
+        # Values are read in double precision; few at a time stay in the processor's cache.
+        for top in range(0, shape[0], STRIP):
             bottom = min(top + STRIP, shape[0])
             rows = slice(top * factor, min(bottom * factor, file.height))
             values, valid = file.read(band.index, rows, slice(0, file.width), shape=(bottom - top, shape[1]))

@@ -7,9 +7,7 @@ process opens the file for itself and keeps it open for the next block.
 from __future__ import annotations
 
 import re
-import threading
 import warnings
-from collections import OrderedDict
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,16 +21,12 @@ from rasterio.errors import NotGeoreferencedWarning, RasterioError
 from rasterio.windows import Window
 
 from flora.errors import InputError
+from flora.raster.handles import OPEN_FILES
 
 Values = NDArray[np.float32] | NDArray[np.float64]
 
 # Whatever GDAL may report while a file is opened, read or written.
 GDAL_ERRORS: tuple[type[Exception], ...] = (RasterioError, CPLE_BaseError, OSError)
-
-# Files that a process keeps open; the two polarisations of some scenes fit, and what helps to read them.
-OPEN_FILES = 16
-
-Key = tuple[str, tuple[int, int]]  # address and stamp of a file
 
 
 @dataclass(frozen=True)
@@ -116,11 +110,11 @@ class RasterFile:
         window = Window.from_slices(rows, columns)
         key = (self.path, self.stamp)
         try:
-            with _open_files.get(key) as source:
+            with OPEN_FILES.get(key) as source:
                 stored = source.read(index, window=window, out_shape=shape)
                 mask = source.read_masks(index, window=window, out_shape=shape) if band.masked else None
         except GDAL_ERRORS as error:
-            _open_files.forget(key)
+            OPEN_FILES.forget(key)
             raise InputError(
                 f"{self.name} cannot be read at rows {rows.start} to {rows.stop}, columns {columns.start} to "
                 f"{columns.stop}; a whole file was expected, this one is damaged or cut short. Copy it again."
@@ -250,65 +244,3 @@ def _band(source: Any, index: int, alpha_is_data: bool = False) -> Band:
 def _pairs(tags: dict[str, str]) -> tuple[tuple[str, str], ...]:
     """Gives tags with keys in lower case, in a fixed order."""
     return tuple(sorted((key.lower(), value) for key, value in tags.items()))
-
-
-class _OpenFile:
-    """A file that is open; one thread at a time reads it, as GDAL asks."""
-
-    def __init__(self, path: str) -> None:
-        self._path = path
-        self._lock = threading.Lock()
-        self._dataset: Any = None
-
-    def __enter__(self) -> Any:
-        """Takes the dataset, opened where it is not."""
-        self._lock.acquire()
-        try:
-            if self._dataset is None:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                    self._dataset = rasterio.open(self._path, sharing=False)
-        except BaseException:
-            self._lock.release()
-            raise
-        return self._dataset
-
-    def __exit__(self, *_: object) -> None:
-        self._lock.release()
-
-    def close(self) -> None:
-        """Closes it once nobody reads it; who waits for it opens it again."""
-        with self._lock:
-            if self._dataset is not None:
-                self._dataset.close()
-            self._dataset = None
-
-
-class _OpenFiles:
-    """The files that this process has open, the latest used last.
-
-    Threads share them, and with them the blocks that GDAL keeps: of two tiles side by side, read by two threads, the
-    second finds what both need unpacked.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._files: OrderedDict[Key, _OpenFile] = OrderedDict()
-
-    def get(self, key: Key) -> _OpenFile:
-        """Gives a file, and closes the one that has not been used for longest where there are too many."""
-        with self._lock:
-            file = self._files.pop(key, None) or _OpenFile(key[0])
-            self._files[key] = file
-            oldest = self._files.popitem(last=False)[1] if len(self._files) > OPEN_FILES else None
-        if oldest is not None:
-            oldest.close()
-        return file
-
-    def forget(self, key: Key) -> None:
-        """Leaves a file that failed to be opened anew."""
-        with self._lock:
-            self._files.pop(key, None)
-
-
-_open_files = _OpenFiles()

@@ -69,7 +69,7 @@ def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec, block: int = BLOCK
             tiled=True,
             blockxsize=block,
             blockysize=block,
-            # Read twice more and thrown away: packing it, however quickly, took a tenth of a scene's time.
+            # Read twice more and thrown away: packing it, however quickly, took 7 % of a scene's time.
             sparse_ok=True,
             bigtiff="IF_SAFER",
             **options,

@@ -1,0 +1,78 @@
+"""The raster files that this process has open, shared by its threads."""
+
+from __future__ import annotations
+
+import threading
+import warnings
+from collections import OrderedDict
+from typing import Any
+
+import rasterio
+from rasterio.errors import NotGeoreferencedWarning
+
+# Files that a process keeps open; the two polarisations of some scenes fit, and what helps to read them.
+MOST = 16
+
+Key = tuple[str, tuple[int, int]]  # address and stamp of a file
+
+
+class OpenFile:
+    """A file that is open; one thread at a time reads it, as GDAL asks."""
+
+    def __init__(self, path: str) -> None:
+        self._path = path
+        self._lock = threading.Lock()
+        self._dataset: Any = None
+
+    def __enter__(self) -> Any:
+        """Takes the dataset, opened where it is not."""
+        self._lock.acquire()
+        try:
+            if self._dataset is None:
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
+                    self._dataset = rasterio.open(self._path, sharing=False)
+        except BaseException:
+            self._lock.release()
+            raise
+        return self._dataset
+
+    def __exit__(self, *_: object) -> None:
+        self._lock.release()
+
+    def close(self) -> None:
+        """Closes it once nobody reads it; who waits for it opens it again."""
+        with self._lock:
+            if self._dataset is not None:
+                self._dataset.close()
+            self._dataset = None
+
+
+class OpenFiles:
+    """The files that this process has open, the latest used last.
+
+    Threads share them, and with them the blocks that GDAL keeps: of two tiles side by side, read by two threads, the
+    second finds what both need unpacked.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._files: OrderedDict[Key, OpenFile] = OrderedDict()
+
+    def get(self, key: Key) -> OpenFile:
+        """Gives a file, and closes the one that has not been used for longest where there are too many."""
+        with self._lock:
+            file = self._files.pop(key, None) or OpenFile(key[0])
+            self._files[key] = file
+            oldest = self._files.popitem(last=False)[1] if len(self._files) > MOST else None
+        if oldest is not None:
+            oldest.close()
+        return file
+
+    def forget(self, key: Key) -> None:
+        """Leaves a file that failed to be opened anew."""
+        with self._lock:
+            self._files.pop(key, None)
+
+
+OPEN_FILES = OpenFiles()
