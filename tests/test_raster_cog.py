@@ -126,9 +126,9 @@ def test_grid_of_a_dataset_keeps_its_epsg_code(tmp_path: Path) -> None:
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     height=st.integers(1, 1100),
-    width=st.integers(
-        2, 1100
-    ),  # a validator wants overviews of every long file, and finds none of one column
+    # A validator wants overviews of every long file, and finds none of one column; and it takes a file as wide as its
+    # tiles for one in strips.
+    width=st.integers(2, 1100).filter(lambda width: width != 512),
     chunk=st.integers(100, 700),
     seed=st.integers(0, 9),
 )
@@ -211,7 +211,7 @@ def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     def full(*_: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("flora.raster.cog.copy_as_cog", full)
+    monkeypatch.setattr("flora.raster.cog.write_frame", full)
     with pytest.raises(OutputError, match=r"w.tif' could not be written .*No space left.*free some space"):
         write_cog(tmp_path / "w.tif", np.zeros((9, 9), np.uint8), grid(9, 9), WATER)
     assert list(tmp_path.iterdir()) == []

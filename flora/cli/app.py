@@ -12,6 +12,7 @@ import typer
 
 import flora
 from flora.errors import FloraError
+from flora.memory import keep_memory
 
 DONE, FAULT, INTERRUPTED = 0, 1, 130  # 2, wrong usage, is typer's own
 
@@ -55,6 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         argv: Words after `flora`; None takes them from the process.
     """
     _Settings.debug = False
+    keep_memory()  # first of all: libraries start threads when imported, and each takes an arena of its own then
     if threading.current_thread() is threading.main_thread():
         # Being told to end (by `timeout`, a service, a batch system) cleans up just as Ctrl-C does.
         signal.signal(signal.SIGTERM, signal.default_int_handler)

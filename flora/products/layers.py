@@ -43,8 +43,7 @@ class Layer:
 
 def encode_probability(probability: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Stores a probability in steps of 0.0001; NaN becomes 65535."""
-    steps: NDArray[np.float32] = np.nan_to_num(np.rint(probability * WHOLE), nan=NO_PROBABILITY)
-    return steps.astype(np.uint16)
+    return _stored(np.rint(probability * np.float32(WHOLE)), NO_PROBABILITY)
 
 
 def decide_water(stored: NDArray[np.uint16], threshold: float) -> NDArray[np.uint8]:
@@ -61,14 +60,23 @@ def decide_water(stored: NDArray[np.uint16], threshold: float) -> NDArray[np.uin
     """
     least = math.ceil(threshold * WHOLE - 1e-6)
     water = np.where(stored >= least, np.uint8(WATER), np.uint8(LAND))
-    return np.where(stored == NO_PROBABILITY, np.uint8(NO_DATA), water)
+    np.copyto(water, NO_DATA, where=stored == NO_PROBABILITY)
+    return water
 
 
 def encode_reflectance(reflectance: NDArray[np.float32]) -> NDArray[np.uint16]:
     """Stores reflectance in steps of 0.0001; NaN becomes 0, and a valid pixel is at least 1."""
-    steps = np.clip(np.rint(reflectance * WHOLE), DARKEST, 65535)
-    stored: NDArray[np.float32] = np.nan_to_num(steps, nan=NO_REFLECTANCE)
-    return stored.astype(np.uint16)
+    steps = reflectance * np.float32(WHOLE)
+    np.rint(steps, out=steps)
+    return _stored(np.clip(steps, DARKEST, 65535, out=steps), NO_REFLECTANCE)
+
+
+def _stored(steps: NDArray[np.float32], absent: int) -> NDArray[np.uint16]:
+    """Gives whole steps as they are stored, `absent` where they are NaN."""
+    missing = np.isnan(steps)
+    if missing.any():
+        np.copyto(steps, absent, where=missing)
+    return steps.astype(np.uint16)
 
 
 def layers_of(

@@ -127,15 +127,33 @@ def _mean_power(decibel: Planes, factor: int) -> Planes:
     if factor == 1:
         return decibel
     valid = np.isfinite(decibel)
-    power = np.where(valid, np.exp(decibel * np.float32(math.log(10) / 10)), 0)
-    total, count = (block_sum(plane, factor) for plane in (power, valid.astype(np.float32)))
+    power = np.exp(decibel * np.float32(math.log(10) / 10))
+    if valid.all():
+        count = np.outer(*(_block_lengths(length, factor) for length in decibel.shape))
+    else:
+        np.copyto(power, 0, where=~valid)
+        count = block_sum(valid.astype(np.float32), factor)
     with np.errstate(divide="ignore", invalid="ignore"):
-        mean: Planes = 10 * np.log10(total / count)
+        mean: Planes = 10 * np.log10(block_sum(power, factor) / count)
     return mean
+
+
+def _block_lengths(length: int, factor: int) -> Planes:
+    """Gives how many pixels of an axis each block holds."""
+    starts = np.arange(0, length, factor)
+    return np.diff(starts, append=length).astype(np.float32)
 
 
 def block_sum(plane: Planes, factor: int) -> Planes:
     """Adds up blocks of `factor` x `factor`; those at the end may be smaller."""
-    starts = [np.arange(0, length, factor) for length in plane.shape]
-    sums: Planes = np.add.reduceat(np.add.reduceat(plane, starts[0], axis=0), starts[1], axis=1)
-    return sums
+    return _sum_along(_sum_along(plane, factor).T, factor).T
+
+
+def _sum_along(plane: Planes, factor: int) -> Planes:
+    """Adds up `factor` rows at a time; row by row, which is many times as fast as NumPy's `reduceat`."""
+    whole, rest = divmod(plane.shape[0], factor)
+    total = np.zeros((whole + bool(rest), plane.shape[1]), np.float32)
+    for step in range(factor):
+        rows = plane[step::factor]
+        total[: len(rows)] += rows
+    return total

@@ -17,6 +17,7 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 import flora
+from flora.memory import give_back
 from flora.products.area import AreaTally
 from flora.products.finished import FinishedTiles, fingerprint_of
 from flora.products.folder import SUMMARY_FILE, staged
@@ -26,7 +27,6 @@ from flora.products.stream import Blocks, Index, stream
 from flora.products.summary import NOTICE, Summary, note_of, summarize
 from flora.products.usage import Usage
 from flora.raster import CogSink
-from flora.scene.memory import give_back
 
 Progress = Callable[[int, int], None]
 Count = Callable[[slice, slice, Blocks], None]

@@ -1,8 +1,9 @@
 """Writing Cloud-Optimised GeoTIFFs block by block, whole or not at all.
 
-Blocks may come in any order and from several threads. They go to tiled temporary GeoTIFFs, one for the picture and
-one for each overview; `close` lays these out as a COG through GDAL's COG driver and renames it. Neither step holds more
-than a few blocks in memory. On disk the temporary files take the pixels' own size, and a third of it for the overviews.
+Blocks may come in any order and from several threads. Those that are whole stored tiles are packed at once, by the
+thread that brings them; others wait unpacked in a temporary GeoTIFF. `close` lays all of them out as a COG and renames
+it. Neither step holds more than a few blocks in memory. On disk the temporary files take about as much as the finished
+one, and as much as the unpacked overviews.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import os
 import tempfile
 import threading
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn
@@ -25,12 +26,16 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from flora.errors import OutputError
+from flora.raster.blocks import PackedTiles, pack, unpack
 from flora.raster.file import GDAL_ERRORS
-from flora.raster.geotiff import CogSpec, copy_as_cog, create_geotiff, join_levels
+from flora.raster.geotiff import BLOCK, CogSpec, create_geotiff
+from flora.raster.layout import Tiles, fill_frame, write_frame
 from flora.raster.pyramid import Pyramid
 
 # Side of the pieces in which an array in memory is handed on, px.
 PIECE = 2048
+# Pixels from which statistics are taken at most; of a larger picture an overview speaks.
+SAMPLE = 2048 * 2048
 
 
 class CogSink:
@@ -70,7 +75,9 @@ class CogSink:
         self._part = _temporary_beside(self.path)
         self._clean = weakref.finalize(self, _remove, self._part)
         try:
-            self._dataset: Any = create_geotiff(self._part, geobox, spec)
+            self._geobox = geobox
+            self._loose: Any = create_geotiff(self._part, geobox, spec)
+            self._packed = PackedTiles(self._part.with_name(self._part.name + ".tiles"))
             self._pyramid = Pyramid(self._part, geobox, spec)
         except GDAL_ERRORS as error:
             self._fail(error)
@@ -91,8 +98,15 @@ class CogSink:
         values = values.reshape((len(bands), rows.stop - rows.start, cols.stop - cols.start))
         try:
             made = self._pyramid.halved(rows, cols, values)
+            if self._is_whole_tiles(bands, rows, cols):
+                for row, col in _tiles_of(rows, cols):
+                    top, left = row * BLOCK - rows.start, col * BLOCK - cols.start
+                    tile = values[:, top : top + BLOCK, left : left + BLOCK]
+                    self._packed.add(row, col, pack(tile, self.spec.nodata))
             with self._lock:
-                self._dataset.write(values, bands, window=Window.from_slices(rows, cols))
+                if not self._is_whole_tiles(bands, rows, cols):
+                    self._loosen([at for at in _tiles_of(rows, cols) if at in self._packed])
+                    self._loose.write(values, bands, window=Window.from_slices(rows, cols))
                 self._pyramid.write(rows, cols, made, bands)
         except GDAL_ERRORS as error:
             self._fail(error)
@@ -108,8 +122,13 @@ class CogSink:
         """
         cog = self._part.with_name(self._part.name + ".cog.tif")
         try:
-            self._dataset.close()
-            copy_as_cog(join_levels(self._part, self._pyramid.complete()), cog, self.spec)
+            if not self._pyramid.flying:
+                self._loosen(self._packed.indices())
+            self._loose.close()
+            files = [self._part, *self._pyramid.complete()]
+            write_frame(cog, self._geobox, self.spec, len(files) - 1, self._statistics(files))
+            fill_frame(cog, [self._tiles(file, level) for level, file in enumerate(files)])
+            self._packed.close()
             cog.replace(self.path)
         except GDAL_ERRORS as error:
             self._fail(error)
@@ -120,7 +139,8 @@ class CogSink:
     def abort(self) -> None:
         """Removes everything written so far."""
         with contextlib.suppress(*GDAL_ERRORS):
-            self._dataset.close()
+            self._loose.close()
+            self._packed.close()
             self._pyramid.close()
         self._clean()
 
@@ -154,6 +174,62 @@ class CogSink:
         (first, last, _), (top, bottom, _), (left, right, _) = spans
         return list(range(first + 1, last + 1)), (slice(top, bottom), slice(left, right))
 
+    def _is_whole_tiles(self, bands: list[int], rows: slice, cols: slice) -> bool:
+        """Tells whether a block begins and ends where stored tiles do, in all bands."""
+        starts = rows.start % BLOCK == 0 and cols.start % BLOCK == 0
+        ends = all(
+            span.stop % BLOCK == 0 or span.stop == length
+            for span, length in zip((rows, cols), self.shape[1:], strict=True)
+        )
+        return starts and ends and len(bands) == self.shape[0]
+
+    def _loosen(self, tiles: Iterable[tuple[int, int]]) -> None:
+        """Moves packed tiles to the unpacked file, where single pixels of them can be written or read."""
+        for row, col in tiles:
+            packed = self._packed.get(row, col)
+            assert packed is not None, "only tiles that are there are moved"
+            window = self._window(row, col, self.shape[1:])
+            values = unpack(packed, self.shape[0], self.dtype)
+            self._loose.write(values[:, : window.height, : window.width], window=window)
+            self._packed.drop(row, col)
+
+    def _tiles(self, file: Path, level: int) -> Tiles:
+        """Gives the packed tiles of the picture, or of an overview, row by row."""
+        import rasterio
+
+        with rasterio.open(file) as source:
+            for row in range(-(-source.height // BLOCK)):
+                for col in range(-(-source.width // BLOCK)):
+                    packed = self._packed.get(row, col) if level == 0 else None
+                    if packed is None:
+                        values = source.read(window=self._window(row, col, source.shape))
+                        packed = pack(values, self.spec.nodata)
+                    yield packed
+
+    def _statistics(self, files: Sequence[Path]) -> list[dict[str, str]]:
+        """Gives the tags of each band's statistics, by the finest picture that is not large."""
+        import rasterio
+
+        for level, file in enumerate(files):
+            with rasterio.open(file) as source:
+                if source.width * source.height > SAMPLE and level < len(files) - 1:
+                    continue
+                values = source.read()
+            break
+        if level == 0:
+            for row, col in self._packed.indices():
+                window = self._window(row, col, self.shape[1:])
+                tile = unpack(self._packed.get(row, col) or b"", self.shape[0], self.dtype)
+                rows, cols = window.toslices()
+                values[:, rows, cols] = tile[:, : window.height, : window.width]
+        return [band_statistics(band, self.spec.nodata, level > 0) for band in values]
+
+    @staticmethod
+    def _window(row: int, col: int, shape: Sequence[int]) -> Window:
+        """Gives the pixels of a stored tile that lie in a picture."""
+        top, left = row * BLOCK, col * BLOCK
+        return Window(left, top, min(BLOCK, shape[1] - left), min(BLOCK, shape[0] - top))
+
     def _fail(self, error: Exception) -> NoReturn:
         """Removes every trace and says what happened."""
         if hasattr(self, "_pyramid"):
@@ -163,6 +239,34 @@ class CogSink:
             f"'{self.path}' could not be written ({error.__cause__ or error}); expected a writable folder with enough "
             "free space. Choose another place, or free some space."
         ) from error
+
+
+def band_statistics(values: NDArray[np.generic], absent: float | None, sampled: bool) -> dict[str, str]:
+    """Gives the statistics of a band as GDAL writes them.
+
+    Args:
+        values: (H, W) as stored.
+        absent: Value that stands for absent; None for none.
+        sampled: The values are an overview's.
+
+    Returns:
+        Tags; none where nothing is there.
+    """
+    there = np.ones(values.shape, bool) if absent is None else values != absent
+    if np.issubdtype(values.dtype, np.floating):
+        there &= ~np.isnan(values)
+    found = values[there].astype(np.float64)
+    if not found.size:
+        return {}
+    numbers = {
+        "MINIMUM": found.min(),
+        "MAXIMUM": found.max(),
+        "MEAN": found.mean(),
+        "STDDEV": found.std(),
+        "VALID_PERCENT": 100 * found.size / values.size,
+    }
+    tags = {f"STATISTICS_{name}": f"{number:.10g}" for name, number in numbers.items()}
+    return tags | ({"STATISTICS_APPROXIMATE": "YES"} if sampled else {})
 
 
 def write_cog(
@@ -207,6 +311,13 @@ def _pieces(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     for row in range(0, height, PIECE):
         for column in range(0, width, PIECE):
             yield slice(row, min(row + PIECE, height)), slice(column, min(column + PIECE, width))
+
+
+def _tiles_of(rows: slice, cols: slice) -> Iterator[tuple[int, int]]:
+    """Gives row and column of each stored tile that a block touches."""
+    for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK)):
+        for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK)):
+            yield row, col
 
 
 def _temporary_beside(path: Path) -> Path:

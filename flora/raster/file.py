@@ -126,9 +126,9 @@ class RasterFile:
             valid &= stored != (stored.dtype.type(band.nodata) if floats else band.nodata)
         if mask is not None:
             valid &= mask > 0
-        values = np.where(valid, stored, stored.dtype.type(0))
-        if stored.dtype != np.float32:
-            values = values.astype(np.float64)
+        values = stored if stored.dtype == np.float32 else stored.astype(np.float64)
+        if not valid.all():
+            np.copyto(values, 0, where=~valid)
         if (band.scale, band.offset) != (1.0, 0.0):
             values = np.where(valid, values.astype(np.float64) * band.scale + band.offset, 0.0)
         return values, valid

@@ -40,6 +40,12 @@ def level_count(shape: tuple[int, int]) -> int:
     return levels
 
 
+def level_grid(geobox: GeoBox, level: int) -> GeoBox:
+    """Gives the grid of a picture that was halved `level` times."""
+    height, width = (-(-length // 2**level) for length in geobox.shape.yx)
+    return GeoBox((height, width), geobox.affine * Affine.scale(2**level), geobox.crs)
+
+
 def halve(values: Values, spec: CogSpec) -> Values:
     """Makes one pixel of 2 x 2.
 
@@ -89,6 +95,7 @@ class Pyramid:
 
     Attributes:
         files: The levels' files, the finest first.
+        flying: Every block so far began and ended where pixels of the levels do; else the picture itself is read again.
     """
 
     def __init__(self, part: Path, geobox: GeoBox, spec: CogSpec) -> None:
@@ -101,13 +108,12 @@ class Pyramid:
         """
         self._part = part
         self._spec = spec
-        self._flying = True
+        self.flying = True
         self._shapes = [geobox.shape.yx]
         self.files: list[Path] = []
         self._datasets: list[Any] = []
         for level in range(1, level_count(geobox.shape.yx) + 1):
-            shape = tuple(-(-length // 2**level) for length in geobox.shape.yx)
-            grid = GeoBox((shape[0], shape[1]), geobox.affine * Affine.scale(2**level), geobox.crs)
+            grid = level_grid(geobox, level)
             self._shapes.append(grid.shape.yx)
             self.files.append(part.with_name(f"{part.name}.level{level}.tif"))
             block = max(LEAST_BLOCK, BLOCK >> level)
@@ -128,9 +134,9 @@ class Pyramid:
         height, width = self._shapes[0]
         for span, length in ((rows, height), (cols, width)):
             if span.start % 2**levels or (span.stop % 2**levels and span.stop != length):
-                self._flying = False
+                self.flying = False
         made: list[Values] = []
-        if not self._flying:
+        if not self.flying:
             return made
         for _ in range(levels):
             made.append(halve(made[-1] if made else values, self._spec))
@@ -151,7 +157,7 @@ class Pyramid:
         import rasterio
 
         for number, dataset in enumerate(self._datasets):
-            if number >= FLYING or not self._flying:
+            if number >= FLYING or not self.flying:
                 with rasterio.open(self.files[number - 1] if number else self._part) as finer:
                     for window in _strips(finer.shape):
                         values = halve(finer.read(window=window), self._spec)

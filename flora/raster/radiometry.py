@@ -148,7 +148,8 @@ def to_db(values: Values, valid: NDArray[np.bool_], radiometry: Radiometry) -> N
     low, high = DB_RANGE
     with np.errstate(over="ignore"):
         decibel = real.astype(np.float32, copy=False)
-    return np.where(valid & (decibel >= low) & (decibel <= high), decibel, np.float32(np.nan))
+    inside = (decibel >= low) & (decibel <= high) & valid
+    return decibel if inside.all() else np.where(inside, decibel, np.float32(np.nan))
 
 
 def _declarations(layer: Layer) -> Iterable[tuple[str, str]]:

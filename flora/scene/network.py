@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from flora.memory import give_back, keep_memory
 from flora.scene.backend import Arrays, Backend, Runner, make_runner
-from flora.scene.memory import give_back, keep_memory
 from flora.scene.precision import Precision, choose_device
 
 if TYPE_CHECKING:

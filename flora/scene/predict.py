@@ -117,15 +117,15 @@ class _TileJob:
         tile, margin = self.tiling[index], self.tiling.margin
         sar, sar_valid = read_window(self.scene, SAR_BANDS, tile)
         inner_rows, inner_cols = tile.core_in_window
-        valid: NDArray[np.bool_] = np.any(sar_valid[:, inner_rows, inner_cols], axis=0, keepdims=True)
+        core = np.s_[:, inner_rows, inner_cols]
+        valid: NDArray[np.bool_] = np.any(sar_valid[core], axis=0, keepdims=True)
         whole = bool(valid.all())
         block = np.empty((LAYERS, *valid.shape[1:]), np.float32)
-        if not whole:
+        if not sar_valid[core].all():
             block.fill(np.nan)
         if not valid.any():  # nothing to tell: a slanted scene has many such tiles
             return block
-        core = np.s_[:, inner_rows, inner_cols]
-        np.copyto(block[len(PLANES) :], np.where(sar_valid[core], sar[core], np.nan))
+        np.copyto(block[len(PLANES) :], sar[core], where=sar_valid[core])
         arrays: list[NDArray[Any]] = [sar, sar_valid]
         if self.optical is not None:
             arrays += read_window(self.optical, OPTICAL_BANDS, tile)
@@ -187,8 +187,8 @@ def read_window(
     for place, name in enumerate(names):
         if name in read:
             values[place][inside] = read[name].values
-            valid[place][inside] = np.isfinite(values[place][inside])
-    values[~valid] = 0
+            np.isfinite(values[place][inside], out=valid[place][inside])
+    np.copyto(values, 0, where=~valid)
     return values, valid
 
 

@@ -19,7 +19,9 @@ def keep_memory() -> bool:
     """Tells glibc to keep large blocks for the next layer instead of handing each back to the system.
 
     The system clears every page that it hands out: on a window of 2304 px that took a third of the time. One arena
-    for all threads, as blocks of this size stay in the main one alone. Elsewhere than on glibc nothing is done.
+    for all threads, as blocks of this size stay in the main one alone; threads that are there already keep the arenas
+    that they have and share them with new ones, so call this before libraries that start threads are imported.
+    Elsewhere than on glibc nothing is done.
 
     Returns:
         Whether all of it took effect.

@@ -1,0 +1,124 @@
+"""The stored tiles of a GeoTIFF, packed by whoever makes them: differenced, deflated, and kept until they are laid out.
+
+GDAL packs a tile when it is handed the finished picture, which has to be written unpacked first and read again. Packed
+as it comes, a tile of the picture is touched once, in the thread that has it in its cache.
+"""
+
+from __future__ import annotations
+
+import threading
+import zlib
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from isal import isal_zlib
+from numpy.typing import NDArray
+
+from flora.raster.geotiff import BLOCK
+
+# Speckle does not pack: higher levels take longer and save nothing after the predictor.
+LEVEL: Final = 2
+
+Values = NDArray[Any]
+Place = tuple[int, int]  # where a tile's bytes begin and how many there are
+
+
+def pack(values: Values, absent: float | None) -> bytes:
+    """Makes a stored tile.
+
+    Args:
+        values: (band, H, W), at most `BLOCK` px a side; the rest of the tile, beyond the picture, is filled up.
+        absent: What it is filled with; None for 0.
+
+    Returns:
+        Bytes as a TIFF holds them: bands pixel by pixel, horizontally differenced (predictor 2; 3 for floats), in zlib
+        format, which TIFF calls DEFLATE.
+
+    Source: TIFF 6.0, section 14; Adobe Photoshop TIFF Technical Note 3, for floats.
+    """
+    bands, height, width = values.shape
+    if (height, width) == (BLOCK, BLOCK):
+        tile = np.ascontiguousarray(values.transpose(1, 2, 0))
+    else:
+        tile = np.full((BLOCK, BLOCK, bands), 0 if absent is None else absent, values.dtype)
+        tile[:height, :width] = values.transpose(1, 2, 0)
+    return bytes(isal_zlib.compress(_differenced(tile), LEVEL))
+
+
+def unpack(packed: bytes, bands: int, dtype: np.dtype[Any]) -> Values:
+    """Undoes `pack`.
+
+    Returns:
+        (band, `BLOCK`, `BLOCK`).
+    """
+    raw = zlib.decompress(packed)
+    if dtype.kind == "f":
+        rows = np.frombuffer(raw, np.uint8).reshape(BLOCK, -1, bands)
+        whole = np.cumsum(rows, axis=1, dtype=np.uint8).reshape(BLOCK, dtype.itemsize, BLOCK * bands)
+        big_endian = np.ascontiguousarray(whole.transpose(0, 2, 1)).view(dtype.newbyteorder(">"))
+        tile = big_endian.reshape(BLOCK, BLOCK, bands).astype(dtype)
+    else:
+        tile = np.cumsum(np.frombuffer(raw, dtype).reshape(BLOCK, BLOCK, bands), axis=1, dtype=dtype)
+    return tile.transpose(2, 0, 1)
+
+
+def _differenced(tile: Values) -> Values:
+    """Takes differences along the rows of a (row, column, band) tile."""
+    bands = tile.shape[2]
+    if tile.dtype.kind == "f":  # bytes of one weight side by side, the weightiest first
+        parts = tile.astype(tile.dtype.newbyteorder(">")).view(np.uint8)
+        parts = parts.reshape(BLOCK, BLOCK * bands, tile.dtype.itemsize)
+        tile = np.ascontiguousarray(parts.transpose(0, 2, 1)).reshape(BLOCK, -1, bands)
+    differences = tile.copy()
+    differences[:, 1:] -= tile[:, :-1]
+    return differences
+
+
+class PackedTiles:
+    """Packed tiles of a picture, in the order in which they came, in a file beside it.
+
+    Threads may add and read side by side.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Creates the file."""
+        self._file = path.open("w+b")
+        self._lock = threading.Lock()
+        self._end = 0
+        self._places: dict[tuple[int, int], Place] = {}
+
+    def add(self, row: int, col: int, packed: bytes) -> None:
+        """Keeps the tile in this row and column of tiles, and drops what was there."""
+        with self._lock:
+            self._file.seek(self._end)
+            self._file.write(packed)
+            self._places[row, col] = self._end, len(packed)
+            self._end += len(packed)
+
+    def get(self, row: int, col: int) -> bytes | None:
+        """Gives the tile in this row and column; None where there is none."""
+        with self._lock:
+            place = self._places.get((row, col))
+            if place is None:
+                return None
+            self._file.seek(place[0])
+            return self._file.read(place[1])
+
+    def __contains__(self, place: tuple[int, int]) -> bool:
+        with self._lock:
+            return place in self._places
+
+    def drop(self, row: int, col: int) -> None:
+        """Forgets a tile."""
+        with self._lock:
+            self._places.pop((row, col), None)
+
+    def indices(self) -> list[tuple[int, int]]:
+        """Gives row and column of every tile that is kept."""
+        with self._lock:
+            return sorted(self._places)
+
+    def close(self) -> None:
+        """Closes the file; what was not written yet is not needed any more."""
+        self._file.close()
