@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import ctypes
+import math
+import mmap
 import platform
+import threading
+import weakref
+from collections import deque
 from functools import cache
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import DTypeLike, NDArray
 
 # Parameters of glibc's mallopt, from malloc.h.
 TRIM_THRESHOLD: Final = -1
 MMAP_MAX: Final = -4
 ARENA_MAX: Final = -8
 GREATEST: Final = 2**31 - 1
+
+# A piece of the shelf serves for an array that is smaller than it by no more than this factor.
+SPARE: Final = 1.25
 
 
 @cache
@@ -39,8 +51,7 @@ def keep_memory() -> bool:
 def give_back() -> bool:
     """Hands what lies free in glibc's heap back to the system.
 
-    A heap that keeps everything grows with each tile: blocks that outlive one, such as those of files being written,
-    come to lie between those of the network, and the next layer finds no hole of its size.
+    Taking it again costs a second for each two gigabytes: this is for the end of a task, not for each of its steps.
 
     Returns:
         Whether there was any.
@@ -50,3 +61,43 @@ def give_back() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     return bool(ctypes.CDLL(None).malloc_trim(0))
+
+
+class Shelf:
+    """Memory for large arrays that live as long as a tile, apart from the heap and used again.
+
+    In the heap they would lie between the blocks of two networks, which come and go by the millisecond, and leave holes
+    of no layer's size: over a scene the heap grew to twice what was ever in use.
+    """
+
+    def __init__(self, kept: int) -> None:
+        """Starts empty.
+
+        Args:
+            kept: Pieces that wait to be used again at most.
+        """
+        self._kept = kept
+        self._lock = threading.Lock()
+        self._free: list[mmap.mmap] = []
+        # An array may end anywhere, by the garbage collector even while the lock is held: what comes back waits here.
+        self._back: deque[mmap.mmap] = deque()
+
+    def empty(self, shape: tuple[int, ...], dtype: DTypeLike) -> NDArray[Any]:
+        """Gives an array of any content; its memory comes back when nobody holds the array or a view of it."""
+        import numpy as np
+
+        size = max(1, math.prod(shape) * np.dtype(dtype).itemsize)
+        with self._lock:
+            while self._back:
+                self._free.append(self._back.popleft())
+            fitting = [piece for piece in self._free if size <= len(piece) <= SPARE * size]
+            piece = min(fitting, key=len, default=None)
+            if piece is not None:
+                self._free.remove(piece)
+            del self._free[: -self._kept]  # unmapped, as nobody sees them
+        if piece is None:
+            piece = mmap.mmap(-1, size)
+        whole = np.frombuffer(piece, np.uint8, size)
+        weakref.finalize(whole, self._back.append, piece).atexit = False
+        array: NDArray[Any] = whole.view(dtype).reshape(shape)
+        return array

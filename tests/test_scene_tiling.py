@@ -23,11 +23,9 @@ def test_spans_worked_by_hand() -> None:
     assert last.core_in_window == (slice(64, 108), slice(64, 80))
 
 
-def test_a_narrow_rest_goes_to_the_tile_before_it() -> None:
-    tiling = Tiling(height=271, width=15, tile=128, grid=64, margin=64)
-    assert tiling.chunks == ((128, 143), (15,))
-    assert tiling[1, 0].core == (slice(128, 271), slice(0, 15))
-    assert tiling[1, 0].window == (slice(64, 384), slice(-64, 128))
+def test_no_core_is_larger_than_asked_for() -> None:
+    tiling = Tiling(20_000, 3_073, 1536, 32, 128)
+    assert tiling.chunks == ((*(1536,) * 13, 32), (1536, 1536, 1))
 
 
 @given(

@@ -67,6 +67,7 @@ def create_geotiff(path: Path, geobox: GeoBox, spec: CogSpec, block: int = BLOCK
             crs=str(geobox.crs) if geobox.crs else None,
             transform=geobox.transform,
             tiled=True,
+            interleave="band",  # or a band that was never written would be 0 beside one that was
             blockxsize=block,
             blockysize=block,
             # Read once more and thrown away: not worth packing.

@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flora.memory import give_back, keep_memory
+from flora.memory import keep_memory
 from flora.scene.backend import Arrays, Backend, Runner, make_runner
 from flora.scene.precision import Precision, choose_device
 
@@ -25,9 +25,6 @@ PLANES = ("water_probability", "red", "green", "blue", "red_spread", "green_spre
 # slowest member whenever a core is busy reading or writing another tile.
 CALLERS = 2
 _PREPARING = threading.Lock()
-
-# Windows after which the heap's free memory goes back to the system: taking it again costs a fraction of a second.
-WINDOWS_KEPT = 8
 
 # Axes (of C, H, W) that the variants of test-time augmentation flip, beside the picture as it is.
 _FLIPS: tuple[tuple[int, ...], ...] = ((-1,), (-2,), (-2, -1))
@@ -79,7 +76,6 @@ class TileNetwork:
         self.backend = backend
         self.callers = callers
         self._ready: dict[bool, Runner] = {}
-        self._windows = 0
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves what is prepared behind: it is made anew where it arrives."""
@@ -127,9 +123,6 @@ class TileNetwork:
         several = self.backend == "torch" and choose_device(self.device) == "cpu"
         callers = _callers(self.callers if several else 1)
         callers.submit(self._run, (sar, sar_valid, optical, optical_valid), cut, planes).result()
-        self._windows += 1
-        if self._windows % WINDOWS_KEPT == 0:
-            give_back()
         return planes
 
     def _run(self, arrays: Arrays, cut: int, planes: NDArray[np.float32]) -> None:

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from flora.bands import OPTICAL_BANDS, RGB_BANDS, SAR_BANDS
 from flora.errors import InputError
+from flora.memory import Shelf
 from flora.scene.backend import choose_backend
 from flora.scene.network import CALLERS, PLANES, TileNetwork
 from flora.scene.precision import choose_device, choose_precision
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from flora.checkpoint import Checkpoint
 
 DEFAULT_TILE = 1536
+SHELF = Shelf(4)  # what a tile leaves: its radar, validity and planes
 LAYERS = len(PLANES) + len(SAR_BANDS)  # of a tile's block
 
 
@@ -120,7 +122,7 @@ class _TileJob:
         core = np.s_[:, inner_rows, inner_cols]
         valid: NDArray[np.bool_] = np.any(sar_valid[core], axis=0, keepdims=True)
         whole = bool(valid.all())
-        block = np.empty((LAYERS, *valid.shape[1:]), np.float32)
+        block: NDArray[np.float32] = SHELF.empty((LAYERS, *valid.shape[1:]), np.float32)
         if not sar_valid[core].all():
             block.fill(np.nan)
         if not valid.any():  # nothing to tell: a slanted scene has many such tiles
@@ -182,8 +184,9 @@ def read_window(
     # In a task the calling thread does the reading: a pool of its own in each task would multiply the threads.
     read = layers.isel({dim: span for dim, span, _ in spans}).compute(scheduler="synchronous")
     inside = tuple(slice(span.start - start, span.stop - start) for _, span, start in spans)
-    values = np.zeros((len(names), *tile.window_shape), np.float32)
-    valid = np.zeros(values.shape, np.bool_)
+    values: NDArray[np.float32] = SHELF.empty((len(names), *tile.window_shape), np.float32)
+    valid: NDArray[np.bool_] = SHELF.empty(values.shape, np.bool_)
+    valid.fill(False)
     for place, name in enumerate(names):
         if name in read:
             values[place][inside] = read[name].values

@@ -13,9 +13,6 @@ from dataclasses import dataclass
 
 from flora.errors import ConfigError
 
-# A rest of less than this part of a tile goes to the tile before it.
-NARROW = 8
-
 
 def round_up(length: int, step: int) -> int:
     """Gives the smallest multiple of `step` that is not below `length`."""
@@ -57,8 +54,8 @@ class Tiling:
     Attributes:
         height: Rows of the scene, px.
         width: Columns of the scene, px.
-        tile: Side of a core, px, a multiple of `grid`. The last core of a row or column is smaller, or larger by less
-            than an eighth: so narrow a rest would cost a margin of its own.
+        tile: Side of a core, px, a multiple of `grid`. The last core of a row or column is what is left, and never
+            larger: one that is, by however little, finds no place where the others were, and the heap grows.
         grid: Side of the network's window grid, px.
         margin: What a tile reads around its core, px, a multiple of `grid`.
     """
@@ -119,6 +116,4 @@ class Tiling:
 
 def _chunks(length: int, tile: int) -> tuple[int, ...]:
     whole, rest = divmod(length, tile)
-    if whole and 0 < rest * NARROW < tile:
-        return (*(tile,) * (whole - 1), tile + rest)
     return (tile,) * whole + ((rest,) if rest else ())

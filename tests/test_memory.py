@@ -1,0 +1,63 @@
+"""Memory that tiles leave to each other."""
+
+from __future__ import annotations
+
+import gc
+import threading
+
+import numpy as np
+
+from flora.memory import Shelf
+
+
+def address(array: np.ndarray) -> int:
+    return int(array.__array_interface__["data"][0])
+
+
+def test_memory_is_used_again_once_no_view_of_it_is_left() -> None:
+    shelf = Shelf(2)
+    first = shelf.empty((3, 100, 100), np.float32)
+    place, view = address(first), first[1:]
+    del first
+    other = shelf.empty((3, 100, 100), np.float32)
+    assert address(other) != place, "a view is still held"
+    del view
+    gc.collect()
+    again = shelf.empty((3, 99, 100), np.float32)
+    assert address(again) == place
+    assert again.shape == (3, 99, 100)
+    assert again.dtype == np.float32
+
+
+def test_much_smaller_arrays_take_no_large_piece() -> None:
+    shelf = Shelf(2)
+    large = shelf.empty((1000, 1000), np.float32)
+    place = address(large)
+    del large
+    assert address(shelf.empty((10, 10), np.bool_)) != place
+
+
+def test_only_a_few_pieces_wait() -> None:
+    shelf = Shelf(2)
+    held = [shelf.empty((size,), np.uint8) for size in (1 << 16, 1 << 18, 1 << 20)]
+    del held
+    shelf.empty((1,), np.uint8)
+    assert len(shelf._free) == 2
+
+
+def test_threads_never_share_memory() -> None:
+    shelf, wrong = Shelf(4), []
+
+    def fill(mark: int) -> None:
+        for _ in range(200):
+            array = shelf.empty((5000,), np.uint8)
+            array.fill(mark)
+            if not (array == mark).all():
+                wrong.append(mark)
+
+    threads = [threading.Thread(target=fill, args=(mark,)) for mark in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
