@@ -16,7 +16,7 @@ from tifffile import TiffFile
 
 from flora.raster import CogSink, CogSpec, write_cog
 from flora.raster.blocks import PackedTiles, pack, unpack
-from flora.raster.cog import band_statistics
+from flora.raster.geotiff import band_statistics
 
 STEPS = CogSpec("uint16", ("red", "green", "blue"), nodata=0, rgb=True)
 CLASSES = CogSpec("uint8", ("water",), nodata=255, overviews="nearest")

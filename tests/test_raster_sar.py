@@ -15,9 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from odc.geo.geobox import GeoBox
 from raster_files import GRID, UTM, backscatter, write
+from rasterio.env import get_gdal_config, set_gdal_config
 
 from flora.errors import InputError
 from flora.raster import open_sar, require_valid
+from flora.raster.handles import OpenFile
 
 NAMES = ("VV", "VH")
 
@@ -291,3 +293,19 @@ def test_what_is_no_scene_is_told_in_one_sentence(tmp_path: Path) -> None:
         file.truncate(cut.stat().st_size // 2)
     with pytest.raises(InputError, match=r"cut.tif|not a raster"):
         open_sar(cut).load()
+
+
+@pytest.mark.parametrize("tiled", [True, False])
+def test_rows_of_a_striped_file_are_kept_while_they_are_read_in_pieces(tmp_path: Path, tiled: bool) -> None:
+    path = tmp_path / "s.tif"
+    with rasterio.open(
+        path, "w", driver="GTiff", height=32, width=20_000, count=2, dtype="float32", tiled=tiled
+    ) as file:
+        file.write(np.full((2, 32, 20_000), -10, np.float32))
+    before = get_gdal_config("GDAL_CACHEMAX")
+    set_gdal_config("GDAL_CACHEMAX", 32 << 20)
+    try:
+        with OpenFile(str(path)):
+            assert get_gdal_config("GDAL_CACHEMAX") == (32 << 20 if tiled else 256 << 20)
+    finally:
+        set_gdal_config("GDAL_CACHEMAX", before)

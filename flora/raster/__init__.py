@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 # GDAL keeps decoded blocks in up to 5 % of all memory, which on a large machine looks like a leak. A tiled file is read
-# as fast with 4 MB as with 128; what is kept lies between the network's blocks, where it costs more than its size. MB; a
-# value that the user has set stays. It must be there before GDAL decodes its first block.
+# as fast with 4 MB as with 128, and what is kept lies between the network's blocks, where it costs more than its size;
+# for files in strips `flora.raster.handles` allows more. MB; a value that the user has set stays the least. It must be
+# there before GDAL decodes its first block.
 os.environ.setdefault("GDAL_CACHEMAX", "32")
 
 from flora.raster.cog import CogSink, write_cog

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 import zlib
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 from isal import isal_zlib
 from numpy.typing import NDArray
+from rasterio.windows import Window
 
 from flora.raster.geotiff import BLOCK
 
@@ -22,6 +24,19 @@ LEVEL: Final = 2
 
 Values = NDArray[Any]
 Place = tuple[int, int]  # where a tile's bytes begin and how many there are
+
+
+def tiles_of(rows: slice, cols: slice) -> Iterator[tuple[int, int]]:
+    """Gives row and column of each stored tile that a block of a picture touches."""
+    for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK)):
+        for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK)):
+            yield row, col
+
+
+def window_of(row: int, col: int, shape: Sequence[int]) -> Window:
+    """Gives the pixels of a stored tile that lie in a picture, (H, W)."""
+    top, left = row * BLOCK, col * BLOCK
+    return Window(left, top, min(BLOCK, shape[1] - left), min(BLOCK, shape[0] - top))
 
 
 def pack(values: Values, absent: float | None) -> bytes:

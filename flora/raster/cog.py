@@ -26,9 +26,9 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from flora.errors import OutputError
-from flora.raster.blocks import PackedTiles, pack, unpack
+from flora.raster.blocks import PackedTiles, pack, tiles_of, unpack, window_of
 from flora.raster.file import GDAL_ERRORS
-from flora.raster.geotiff import BLOCK, CogSpec, create_geotiff
+from flora.raster.geotiff import BLOCK, CogSpec, band_statistics, create_geotiff, open_geotiff
 from flora.raster.layout import Tiles, fill_frame, write_frame
 from flora.raster.pyramid import Pyramid
 
@@ -99,13 +99,13 @@ class CogSink:
         try:
             made = self._pyramid.halved(rows, cols, values)
             if self._is_whole_tiles(bands, rows, cols):
-                for row, col in _tiles_of(rows, cols):
+                for row, col in tiles_of(rows, cols):
                     top, left = row * BLOCK - rows.start, col * BLOCK - cols.start
                     tile = values[:, top : top + BLOCK, left : left + BLOCK]
                     self._packed.add(row, col, pack(tile, self.spec.nodata))
             with self._lock:
                 if not self._is_whole_tiles(bands, rows, cols):
-                    self._loosen([at for at in _tiles_of(rows, cols) if at in self._packed])
+                    self._loosen([at for at in tiles_of(rows, cols) if at in self._packed])
                     self._loose.write(values, bands, window=Window.from_slices(rows, cols))
                 self._pyramid.write(rows, cols, made, bands)
         except GDAL_ERRORS as error:
@@ -188,47 +188,37 @@ class CogSink:
         for row, col in tiles:
             packed = self._packed.get(row, col)
             assert packed is not None, "only tiles that are there are moved"
-            window = self._window(row, col, self.shape[1:])
+            window = window_of(row, col, self.shape[1:])
             values = unpack(packed, self.shape[0], self.dtype)
             self._loose.write(values[:, : window.height, : window.width], window=window)
             self._packed.drop(row, col)
 
     def _tiles(self, file: Path, level: int) -> Tiles:
         """Gives the packed tiles of the picture, or of an overview, row by row."""
-        import rasterio
-
-        with rasterio.open(file) as source:
+        with open_geotiff(file) as source:
             for row in range(-(-source.height // BLOCK)):
                 for col in range(-(-source.width // BLOCK)):
                     packed = self._packed.get(row, col) if level == 0 else None
                     if packed is None:
-                        values = source.read(window=self._window(row, col, source.shape))
+                        values = source.read(window=window_of(row, col, source.shape))
                         packed = pack(values, self.spec.nodata)
                     yield packed
 
     def _statistics(self, files: Sequence[Path]) -> list[dict[str, str]]:
         """Gives the tags of each band's statistics, by the finest picture that is not large."""
-        import rasterio
-
         for level, file in enumerate(files):
-            with rasterio.open(file) as source:
+            with open_geotiff(file) as source:
                 if source.width * source.height > SAMPLE and level < len(files) - 1:
                     continue
                 values = source.read()
             break
         if level == 0:
             for row, col in self._packed.indices():
-                window = self._window(row, col, self.shape[1:])
+                window = window_of(row, col, self.shape[1:])
                 tile = unpack(self._packed.get(row, col) or b"", self.shape[0], self.dtype)
                 rows, cols = window.toslices()
                 values[:, rows, cols] = tile[:, : window.height, : window.width]
         return [band_statistics(band, self.spec.nodata, level > 0) for band in values]
-
-    @staticmethod
-    def _window(row: int, col: int, shape: Sequence[int]) -> Window:
-        """Gives the pixels of a stored tile that lie in a picture."""
-        top, left = row * BLOCK, col * BLOCK
-        return Window(left, top, min(BLOCK, shape[1] - left), min(BLOCK, shape[0] - top))
 
     def _fail(self, error: Exception) -> NoReturn:
         """Removes every trace and says what happened."""
@@ -239,34 +229,6 @@ class CogSink:
             f"'{self.path}' could not be written ({error.__cause__ or error}); expected a writable folder with enough "
             "free space. Choose another place, or free some space."
         ) from error
-
-
-def band_statistics(values: NDArray[np.generic], absent: float | None, sampled: bool) -> dict[str, str]:
-    """Gives the statistics of a band as GDAL writes them.
-
-    Args:
-        values: (H, W) as stored.
-        absent: Value that stands for absent; None for none.
-        sampled: The values are an overview's.
-
-    Returns:
-        Tags; none where nothing is there.
-    """
-    there = np.ones(values.shape, bool) if absent is None else values != absent
-    if np.issubdtype(values.dtype, np.floating):
-        there &= ~np.isnan(values)
-    found = values[there].astype(np.float64)
-    if not found.size:
-        return {}
-    numbers = {
-        "MINIMUM": found.min(),
-        "MAXIMUM": found.max(),
-        "MEAN": found.mean(),
-        "STDDEV": found.std(),
-        "VALID_PERCENT": 100 * found.size / values.size,
-    }
-    tags = {f"STATISTICS_{name}": f"{number:.10g}" for name, number in numbers.items()}
-    return tags | ({"STATISTICS_APPROXIMATE": "YES"} if sampled else {})
 
 
 def write_cog(
@@ -311,13 +273,6 @@ def _pieces(height: int, width: int) -> Iterator[tuple[slice, slice]]:
     for row in range(0, height, PIECE):
         for column in range(0, width, PIECE):
             yield slice(row, min(row + PIECE, height)), slice(column, min(column + PIECE, width))
-
-
-def _tiles_of(rows: slice, cols: slice) -> Iterator[tuple[int, int]]:
-    """Gives row and column of each stored tile that a block touches."""
-    for row in range(rows.start // BLOCK, -(-rows.stop // BLOCK)):
-        for col in range(cols.start // BLOCK, -(-cols.stop // BLOCK)):
-            yield row, col
 
 
 def _temporary_beside(path: Path) -> Path:

@@ -9,8 +9,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+import numpy as np
 import rasterio
 import rasterio.shutil
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.enums import ColorInterp
 from rasterio.errors import NotGeoreferencedWarning
@@ -93,6 +95,41 @@ def _annotate(dataset: Any, spec: CogSpec) -> None:
         colors: Sequence[ColorInterp] = (ColorInterp.red, ColorInterp.green, ColorInterp.blue)
         dataset.colorinterp = [*colors, *[ColorInterp.undefined] * (len(spec.names) - 3)]
     dataset.update_tags(**spec.tags)
+
+
+def band_statistics(values: NDArray[np.generic], absent: float | None, sampled: bool) -> dict[str, str]:
+    """Gives the statistics of a band as GDAL writes them.
+
+    Args:
+        values: (H, W) as stored.
+        absent: Value that stands for absent; None for none.
+        sampled: The values are an overview's.
+
+    Returns:
+        Tags; none where nothing is there.
+    """
+    there = np.ones(values.shape, bool) if absent is None else values != absent
+    if np.issubdtype(values.dtype, np.floating):
+        there &= ~np.isnan(values)
+    found = values[there].astype(np.float64)
+    if not found.size:
+        return {}
+    numbers = {
+        "MINIMUM": found.min(),
+        "MAXIMUM": found.max(),
+        "MEAN": found.mean(),
+        "STDDEV": found.std(),
+        "VALID_PERCENT": 100 * found.size / values.size,
+    }
+    tags = {f"STATISTICS_{name}": f"{number:.10g}" for name, number in numbers.items()}
+    return tags | ({"STATISTICS_APPROXIMATE": "YES"} if sampled else {})
+
+
+def open_geotiff(path: Path) -> Any:
+    """Opens a temporary GeoTIFF for reading; that it may lie nowhere on the ground is known."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        return rasterio.open(path)
 
 
 def join_levels(picture: Path, levels: Sequence[Path]) -> Path:

@@ -7,11 +7,17 @@ import warnings
 from collections import OrderedDict
 from typing import Any
 
+import numpy as np
 import rasterio
+from rasterio.env import get_gdal_config, set_gdal_config
 from rasterio.errors import NotGeoreferencedWarning
 
 # Files that a process keeps open; the two polarisations of some scenes fit, and what helps to read them.
 MOST = 16
+
+# Rows that are kept of a file in strips, and what they may take at most, bytes. With a fifth less, one that is 5,000 px
+# wide is decoded twice.
+STRIP_ROWS, MOST_KEPT = 7 * 1024, 256 << 20
 
 Key = tuple[str, tuple[int, int]]  # address and stamp of a file
 
@@ -32,6 +38,7 @@ class OpenFile:
                 with warnings.catch_warnings():
                     warnings.simplefilter("ignore", NotGeoreferencedWarning)
                     self._dataset = rasterio.open(self._path, sharing=False)
+                keep_strips(self._dataset)
         except BaseException:
             self._lock.release()
             raise
@@ -46,6 +53,21 @@ class OpenFile:
             if self._dataset is not None:
                 self._dataset.close()
             self._dataset = None
+
+
+def keep_strips(dataset: Any) -> None:
+    """Lets GDAL keep the rows that a tile asks for, where each of them is decoded over the whole width of the file.
+
+    A tile is read in pieces side by side: without this a striped file is decoded again for each of them.
+
+    Args:
+        dataset: An open raster; one that is stored in tiles changes nothing.
+    """
+    if dataset.width > dataset.block_shapes[0][1]:
+        return
+    wanted = min(MOST_KEPT, STRIP_ROWS * dataset.width * np.dtype(dataset.dtypes[0]).itemsize)
+    if get_gdal_config("GDAL_CACHEMAX") < wanted:
+        set_gdal_config("GDAL_CACHEMAX", wanted)
 
 
 class OpenFiles:

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
-from flora.raster.geotiff import BLOCK, CogSpec, create_geotiff
+from flora.raster.geotiff import BLOCK, CogSpec, create_geotiff, open_geotiff
 
 # Levels that are made of a block alone, where it begins and ends at multiples of 2 ** FLYING px: 63/64 of the work.
 FLYING = 3
@@ -154,11 +154,9 @@ class Pyramid:
         Returns:
             The levels' files, the finest first, closed.
         """
-        import rasterio
-
         for number, dataset in enumerate(self._datasets):
             if number >= FLYING or not self.flying:
-                with rasterio.open(self.files[number - 1] if number else self._part) as finer:
+                with open_geotiff(self.files[number - 1] if number else self._part) as finer:
                     for window in _strips(finer.shape):
                         values = halve(finer.read(window=window), self._spec)
                         place = Window(0, window.row_off // 2, values.shape[2], values.shape[1])

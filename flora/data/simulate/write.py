@@ -153,7 +153,7 @@ def _write_blocks(
     from rasterio.windows import Window
 
     with ExitStack() as stack:
-        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=128))
+        stack.enter_context(rasterio.Env(GDAL_CACHEMAX=128 << 20))
         files = {
             name: stack.enter_context(_create(path, LAYERS[name], height, width, seed))
             for name, path in paths.items()
