@@ -21,6 +21,10 @@ MMAP_MAX: Final = -4
 ARENA_MAX: Final = -8
 GREATEST: Final = 2**31 - 1
 
+# Of `mmap`: a process that is forked off must not share the memory. Windows has neither forks nor this flag.
+PRIVATE: Final[dict[str, int]] = (
+    {"flags": mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS} if hasattr(mmap, "MAP_PRIVATE") else {}
+)
 # A piece of the shelf serves for an array that is smaller than it by no more than this factor.
 SPARE: Final = 1.25
 
@@ -95,7 +99,7 @@ class Shelf:
                 self._free.remove(piece)
             del self._free[: -self._kept]  # unmapped, as nobody sees them
         if piece is None:
-            piece = mmap.mmap(-1, size)
+            piece = mmap.mmap(-1, size, **PRIVATE)
         whole = np.frombuffer(piece, np.uint8, size)
         weakref.finalize(whole, self._back.append, piece).atexit = False
         array: NDArray[Any] = whole.view(dtype).reshape(shape)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import gc
+import os
 import threading
 
 import numpy as np
+import pytest
 
 from flora.memory import Shelf
 
@@ -61,3 +63,15 @@ def test_threads_never_share_memory() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")
+def test_a_forked_process_writes_into_memory_of_its_own() -> None:
+    array = Shelf(1).empty((100,), np.uint8)
+    array.fill(1)
+    child = os.fork()
+    if not child:
+        array.fill(9)
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert (array == 1).all()
