@@ -14,23 +14,31 @@ from numpy.typing import NDArray
 
 Index = tuple[int, int]
 Blocks = dict[str, NDArray[np.generic]]
-Write = Callable[[Index, Blocks], None]
+Prepare = Callable[[Index, Blocks], Any]
+Write = Callable[[Index, Any], None]
 
 # One thread is in the network while another reads the next tile or writes the last; more would only hold memory.
 THREADS = 2
 
 
-def stream(layers: Mapping[str, da.Array], write: Write, skip: frozenset[Index] = frozenset()) -> None:
+def stream(
+    layers: Mapping[str, da.Array], prepare: Prepare, write: Write, skip: frozenset[Index] = frozenset()
+) -> None:
     """Computes all layers of a tile together and writes them, tile after tile, in no fixed order.
 
     In a `dask.distributed` client the tiles are computed by its workers and written here; else by threads here.
 
     Args:
         layers: Arrays (…, y, x) with the same chunks in y and x; what they share is computed once a tile.
-        write: Called with the tile's row and column among the tiles and its blocks; from several threads.
+        prepare: Called with the tile's row and column among the tiles and its blocks, where they were computed.
+        write: Called with the same row and column and what `prepare` gave; here, from several threads.
         skip: Tiles that are not computed.
     """
-    tasks = {index: task for index, task in _tasks(layers) if index not in skip}
+    tasks = {
+        index: delayed(prepare, pure=False, traverse=False)(index, task)
+        for index, task in _tasks(layers)
+        if index not in skip
+    }
     client = _client()
     if client is None:
         writes = [delayed(write, pure=False, traverse=False)(index, task) for index, task in tasks.items()]

@@ -7,7 +7,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import dask.array as da
@@ -26,7 +26,8 @@ from flora.products.quicklook import radar_thumbnail, thinned_radar, write_quick
 from flora.products.stream import Blocks, Index, stream
 from flora.products.summary import NOTICE, Summary, note_of, summarize
 from flora.products.usage import Usage
-from flora.raster import CogSink
+from flora.raster import CogSink, CogSpec
+from flora.raster.blocks import Block, prepare
 
 Progress = Callable[[int, int], None]
 Count = Callable[[slice, slice, Blocks], None]
@@ -35,6 +36,7 @@ QUICKLOOK_FILE = "quicklook.png"
 TILES_FOLDER = "tiles"
 FILES_FOLDER = "files"
 RADAR = "radar"  # name of its thinned blocks beside those of the files
+COUNTED = frozenset({"water", RADAR})  # names of the blocks that are counted or drawn as they come
 CLOSERS = 2  # files that are laid out as COGs at a time
 
 
@@ -96,7 +98,7 @@ def write_prediction(
                 )
                 finished = FinishedTiles(hidden / TILES_FOLDER, identity)
             with open_sinks(layers, folder, geobox) as sinks:
-                fill(layers, sinks, count, finished, progress, beside)
+                fill(layers, sinks, count, finished, progress, beside, COUNTED)
             numbers = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
             radar = thumbnail.planes if thumbnail else thinned_radar(scene, geobox)
             write_quicklook(folder / QUICKLOOK_FILE, radar, geobox, folder, numbers)
@@ -156,6 +158,7 @@ def fill(
     finished: FinishedTiles | None = None,
     progress: Progress | None = None,
     beside: Mapping[str, da.Array] | None = None,
+    counted: frozenset[str] | None = None,
 ) -> None:
     """Computes every tile and hands its blocks to the files.
 
@@ -166,20 +169,25 @@ def fill(
         finished: Tiles of an earlier run, and where those of this one are kept.
         progress: Called with the number of tiles that are done and of all tiles.
         beside: What `count` wants besides the files' layers, with a chunk for each of theirs.
+        counted: Names of the blocks that `count` wants; None for all. The others need not travel as they are.
     """
     row_spans, col_spans = (_spans(chunks) for chunks in layers[0].data.chunks[-2:])
+    shape = next(iter(sinks.values())).geobox.shape.yx
+    specs = {layer.name: layer.spec for layer in layers}
+    # Of a tile that is kept for another run all is wanted as it is, beside what is written.
+    ready_for = _Preparing(specs, shape, row_spans, col_spans, None if finished is not None else counted)
     total, done = len(row_spans) * len(col_spans), 0
     lock = threading.Lock()
 
-    def write(index: Index, blocks: Blocks) -> None:
+    def write(index: Index, ready: Ready) -> None:
         nonlocal done
-        rows, cols = row_spans[index[0]], col_spans[index[1]]
+        made, blocks = ready
         for name, sink in sinks.items():
-            sink[rows, cols] = blocks[name]
+            sink.put(made[name])
         if finished is not None and index not in finished:
             finished.add(index, blocks)
         with lock:
-            count(rows, cols, blocks)
+            count(row_spans[index[0]], col_spans[index[1]], blocks)
             done += 1
             if progress is not None:
                 progress(done, total)
@@ -189,9 +197,42 @@ def fill(
     known = finished.indices() if finished is not None else frozenset()
     if finished is not None:
         for index in sorted(known):
-            write(index, finished.read(index))
-    stream({layer.name: layer.data for layer in layers} | dict(beside or {}), write, skip=known)
+            write(index, ready_for(index, finished.read(index)))
+    stream({layer.name: layer.data for layer in layers} | dict(beside or {}), ready_for, write, skip=known)
     give_back()  # the network is done, and laying out the files needs memory of its own
+
+
+Ready = tuple[dict[str, Block], Blocks]
+
+
+@dataclass(frozen=True)
+class _Preparing:
+    """Makes a tile's blocks ready for their files, where the tile was computed; travels to other processes.
+
+    Attributes:
+        specs: What each file says of itself, by its name.
+        shape: Height and width of the scene, px.
+        rows: Rows of the scene in each row of tiles.
+        cols: Columns likewise.
+        wanted: Names of the blocks that are handed on as they are, too; None for all.
+    """
+
+    specs: Mapping[str, CogSpec]
+    shape: tuple[int, int]
+    rows: Sequence[slice]
+    cols: Sequence[slice]
+    wanted: frozenset[str] | None
+
+    def __call__(self, index: Index, blocks: Blocks) -> Ready:
+        """Gives the blocks of the files, and those that are wanted as they are."""
+        rows, cols = self.rows[index[0]], self.cols[index[1]]
+        made = {}
+        for name, spec in self.specs.items():
+            block = blocks[name]
+            values = block.reshape(len(spec.names), *block.shape[-2:]).astype(spec.dtype, copy=False)
+            made[name] = prepare(values, rows, cols, self.shape, spec, keep=False)
+        wanted = {n: b for n, b in blocks.items() if self.wanted is None or n in self.wanted}
+        return made, wanted
 
 
 def _spans(chunks: Sequence[int]) -> list[slice]:

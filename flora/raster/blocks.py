@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,8 @@ from isal import isal_zlib
 from numpy.typing import NDArray
 from rasterio.windows import Window
 
-from flora.raster.geotiff import BLOCK
+from flora.raster.geotiff import BLOCK, CogSpec
+from flora.raster.pyramid import levels_of
 
 # Speckle does not pack: higher levels take longer and save nothing after the predictor.
 LEVEL: Final = 2
@@ -88,6 +90,73 @@ def _differenced(tile: Values) -> Values:
     differences = tile.copy()
     differences[:, 1:] -= tile[:, :-1]
     return differences
+
+
+@dataclass(frozen=True)
+class Block:
+    """A block of a picture, made ready for its file; travels between processes.
+
+    Attributes:
+        rows: Where it lies, px.
+        cols: Likewise.
+        bands: Numbers of its bands, from 1.
+        values: (band, H, W) as stored; None where the tiles hold them and nobody else asks.
+        tiles: Row, column and bytes of each stored tile that it consists of; None where it begins or ends within one,
+            or is not of all bands.
+        levels: What `levels_of` makes of it.
+    """
+
+    rows: slice
+    cols: slice
+    bands: tuple[int, ...]
+    values: Values | None
+    tiles: list[tuple[int, int, bytes]] | None
+    levels: list[Values] | None
+
+
+def prepare(
+    values: Values,
+    rows: slice,
+    cols: slice,
+    shape: tuple[int, int],
+    spec: CogSpec,
+    bands: tuple[int, ...] | None = None,
+    keep: bool = True,
+) -> Block:
+    """Does all that a block needs before it is written: in any process, so that many can share the work.
+
+    Args:
+        values: (band, H, W) as stored, of the file's type.
+        rows: Where the block lies in the picture, px.
+        cols: Likewise.
+        shape: Of the picture, (H, W).
+        spec: What its file says of itself.
+        bands: Numbers of the bands, from 1; None for all.
+        keep: Also keep the values where the tiles hold them.
+
+    Returns:
+        The block.
+    """
+    all_bands = tuple(range(1, len(spec.names) + 1))
+    levels = levels_of(values, rows, cols, shape, spec)
+    tiles = None
+    if _is_whole_tiles(rows, cols, shape) and bands in (None, all_bands):
+        tiles = []
+        for row, col in tiles_of(rows, cols):
+            top, left = row * BLOCK - rows.start, col * BLOCK - cols.start
+            part = values[:, top : top + BLOCK, left : left + BLOCK]
+            tiles.append((row, col, pack(part, spec.nodata)))
+    return Block(
+        rows, cols, bands or all_bands, None if tiles is not None and not keep else values, tiles, levels
+    )
+
+
+def _is_whole_tiles(rows: slice, cols: slice, shape: tuple[int, int]) -> bool:
+    """Tells whether a block begins and ends where stored tiles do."""
+    return all(
+        span.start % BLOCK == 0 and (span.stop % BLOCK == 0 or span.stop == length)
+        for span, length in zip((rows, cols), shape, strict=True)
+    )
 
 
 class PackedTiles:

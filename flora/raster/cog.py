@@ -26,7 +26,7 @@ from odc.geo.geobox import GeoBox
 from rasterio.windows import Window
 
 from flora.errors import OutputError
-from flora.raster.blocks import PackedTiles, pack, tiles_of, unpack, window_of
+from flora.raster.blocks import Block, PackedTiles, pack, prepare, tiles_of, unpack, window_of
 from flora.raster.file import GDAL_ERRORS
 from flora.raster.geotiff import BLOCK, CogSpec, band_statistics, create_geotiff, open_geotiff
 from flora.raster.layout import Tiles, fill_frame, write_frame
@@ -66,6 +66,7 @@ class CogSink:
         self.spec = spec
         self.shape: tuple[int, ...] = (len(spec.names), *geobox.shape.yx)
         self.dtype = np.dtype(spec.dtype)
+        self.geobox = geobox
         self._lock = threading.Lock()
         if self.path.exists() and not overwrite:
             raise OutputError(
@@ -75,7 +76,6 @@ class CogSink:
         self._part = _temporary_beside(self.path)
         self._clean = weakref.finalize(self, _remove, self._part)
         try:
-            self._geobox = geobox
             self._loose: Any = create_geotiff(self._part, geobox, spec)
             self._packed = PackedTiles(self._part.with_name(self._part.name + ".tiles"))
             self._pyramid = Pyramid(self._part, geobox, spec)
@@ -96,18 +96,29 @@ class CogSink:
         bands, (rows, cols) = self._place(index)
         values = np.asarray(block).astype(self.dtype, casting="same_kind", copy=False)
         values = values.reshape((len(bands), rows.stop - rows.start, cols.stop - cols.start))
+        self.put(prepare(values, rows, cols, self.geobox.shape.yx, self.spec, tuple(bands)))
+
+    def put(self, block: Block) -> None:
+        """Writes one block that `flora.raster.blocks.prepare` has made ready, here or in another process.
+
+        Args:
+            block: With values, unless it consists of whole stored tiles.
+
+        Raises:
+            OutputError: It cannot be written, for want of space for example.
+        """
         try:
-            made = self._pyramid.halved(rows, cols, values)
-            if self._is_whole_tiles(bands, rows, cols):
-                for row, col in tiles_of(rows, cols):
-                    top, left = row * BLOCK - rows.start, col * BLOCK - cols.start
-                    tile = values[:, top : top + BLOCK, left : left + BLOCK]
-                    self._packed.add(row, col, pack(tile, self.spec.nodata))
+            for row, col, packed in block.tiles or ():
+                self._packed.add(row, col, packed)
             with self._lock:
-                if not self._is_whole_tiles(bands, rows, cols):
-                    self._loosen([at for at in tiles_of(rows, cols) if at in self._packed])
-                    self._loose.write(values, bands, window=Window.from_slices(rows, cols))
-                self._pyramid.write(rows, cols, made, bands)
+                if block.tiles is None:
+                    self._loosen([at for at in tiles_of(block.rows, block.cols) if at in self._packed])
+                    window = Window.from_slices(block.rows, block.cols)
+                    self._loose.write(block.values, list(block.bands), window=window)
+                if block.levels is None:
+                    self._pyramid.flying = False
+                elif self._pyramid.flying:
+                    self._pyramid.write(block.rows, block.cols, block.levels, list(block.bands))
         except GDAL_ERRORS as error:
             self._fail(error)
 
@@ -126,7 +137,7 @@ class CogSink:
                 self._loosen(self._packed.indices())
             self._loose.close()
             files = [self._part, *self._pyramid.complete()]
-            write_frame(cog, self._geobox, self.spec, len(files) - 1, self._statistics(files))
+            write_frame(cog, self.geobox, self.spec, len(files) - 1, self._statistics(files))
             fill_frame(cog, [self._tiles(file, level) for level, file in enumerate(files)])
             self._packed.close()
             cog.replace(self.path)
@@ -173,15 +184,6 @@ class CogSink:
             raise ValueError(f"CogSink takes whole blocks; found steps in {index}.")
         (first, last, _), (top, bottom, _), (left, right, _) = spans
         return list(range(first + 1, last + 1)), (slice(top, bottom), slice(left, right))
-
-    def _is_whole_tiles(self, bands: list[int], rows: slice, cols: slice) -> bool:
-        """Tells whether a block begins and ends where stored tiles do, in all bands."""
-        starts = rows.start % BLOCK == 0 and cols.start % BLOCK == 0
-        ends = all(
-            span.stop % BLOCK == 0 or span.stop == length
-            for span, length in zip((rows, cols), self.shape[1:], strict=True)
-        )
-        return starts and ends and len(bands) == self.shape[0]
 
     def _loosen(self, tiles: Iterable[tuple[int, int]]) -> None:
         """Moves packed tiles to the unpacked file, where single pixels of them can be written or read."""

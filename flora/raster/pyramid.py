@@ -90,6 +90,31 @@ def _sum_of_four(values: Values, dtype: Any) -> Values:
     return total
 
 
+def levels_of(
+    values: Values, rows: slice, cols: slice, shape: tuple[int, int], spec: CogSpec
+) -> list[Values] | None:
+    """Makes the levels of one block.
+
+    Args:
+        values: (band, H, W) as stored.
+        rows: Where the block lies in the picture, px.
+        cols: Likewise.
+        shape: Of the picture, (H, W).
+        spec: What its file says of itself.
+
+    Returns:
+        The block at each level that is made on the way; None where its edges cut pixels of them.
+    """
+    levels = min(FLYING, level_count(shape))
+    for span, length in zip((rows, cols), shape, strict=True):
+        if span.start % 2**levels or (span.stop % 2**levels and span.stop != length):
+            return None
+    made: list[Values] = []
+    for _ in range(levels):
+        made.append(halve(made[-1] if made else values, spec))
+    return made
+
+
 class Pyramid:
     """The overviews of a file under way, each in a temporary GeoTIFF beside it.
 
@@ -109,41 +134,16 @@ class Pyramid:
         self._part = part
         self._spec = spec
         self.flying = True
-        self._shapes = [geobox.shape.yx]
         self.files: list[Path] = []
         self._datasets: list[Any] = []
         for level in range(1, level_count(geobox.shape.yx) + 1):
             grid = level_grid(geobox, level)
-            self._shapes.append(grid.shape.yx)
             self.files.append(part.with_name(f"{part.name}.level{level}.tif"))
             block = max(LEAST_BLOCK, BLOCK >> level)
             self._datasets.append(create_geotiff(self.files[-1], grid, spec, block))
 
-    def halved(self, rows: slice, cols: slice, values: Values) -> list[Values]:
-        """Makes the levels of one block.
-
-        Args:
-            rows: Where it lies in the picture, px.
-            cols: Likewise.
-            values: (bands of the file, H, W).
-
-        Returns:
-            The block at each level that is made on the way; none where its edges cut pixels of them.
-        """
-        levels = min(FLYING, len(self.files))
-        height, width = self._shapes[0]
-        for span, length in ((rows, height), (cols, width)):
-            if span.start % 2**levels or (span.stop % 2**levels and span.stop != length):
-                self.flying = False
-        made: list[Values] = []
-        if not self.flying:
-            return made
-        for _ in range(levels):
-            made.append(halve(made[-1] if made else values, self._spec))
-        return made
-
     def write(self, rows: slice, cols: slice, made: list[Values], bands: list[int]) -> None:
-        """Writes what `halved` gave; by one thread at a time."""
+        """Writes what `levels_of` gave; by one thread at a time."""
         for level, values in enumerate(made, 1):
             window = Window(cols.start >> level, rows.start >> level, values.shape[2], values.shape[1])
             self._datasets[level - 1].write(values, bands, window=window)
