@@ -13,7 +13,15 @@ from flora.baselines.testbed import ENTRIES
 from flora.baselines.verdicts import PICTURE_SOURCES, PSNR, WATER_SOURCES
 
 OURS: Final = "flora"
-RIVALS: Final = ("unet", "pix2pix", "published", "predictor_untrained", "predictor_removed")
+RIVALS: Final = (
+    "unet",
+    "unet_stacked",
+    "pix2pix",
+    "published",
+    "predictor_untrained",
+    "predictor_removed",
+    "distillation_off",
+)
 # Figure, its name in the table, its sources, and whether more of it is better.
 CONTESTS: Final = (
     ("iou_micro", "IoU micro", WATER_SOURCES, True),
