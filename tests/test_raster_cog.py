@@ -217,6 +217,23 @@ def test_full_disk_is_told_and_leaves_nothing(tmp_path: Path, monkeypatch: pytes
     assert list(tmp_path.iterdir()) == []
 
 
+def test_disk_that_fills_up_between_blocks_is_told_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    def write() -> None:
+        with CogSink(tmp_path / "w.tif", grid(600, 600), WATER) as sink:
+            sink[0:512, 0:512] = np.ones((512, 512), np.uint8)
+            monkeypatch.setattr("flora.raster.blocks.PackedTiles.add", full)
+            sink[512:600, 0:512] = np.ones((88, 512), np.uint8)
+
+    with pytest.raises(OutputError, match=r"w.tif' could not be written .*No space left.*free some space"):
+        write()
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_existing_file_is_kept_unless_asked(tmp_path: Path) -> None:
     path = write_cog(tmp_path / "w.tif", np.zeros((9, 9), np.uint8), grid(9, 9), WATER)
     before = path.read_bytes()
