@@ -1,9 +1,9 @@
 """Writing Cloud-Optimised GeoTIFFs block by block, whole or not at all.
 
-Blocks may come in any order and from several threads. Those that are whole stored tiles are packed where they
-were made, by this or another process; others wait unpacked in a temporary GeoTIFF. `close` lays all of them out as a COG and renames
-it. Neither step holds more than a few blocks in memory. On disk the temporary files take about as much as the finished
-one, and as much as the unpacked overviews.
+Blocks may come in any order and from several threads. Those that are whole stored tiles are packed where they were
+made, by this or another process; others wait unpacked in a temporary GeoTIFF. `close` lays all of them out as a COG and
+renames it. Neither step holds more than a few blocks in memory. On disk the temporary files take about as much as the
+finished one, and as much as the unpacked overviews.
 """
 
 from __future__ import annotations
