@@ -16,6 +16,7 @@ from torch import Tensor
 
 from flora import normalize
 from flora.bands import RGB_BANDS, SAR_BANDS
+from flora.chip import Chip, lone_grey
 from flora.errors import CheckpointError
 from flora.model.family import Network, build, parse_sizes
 
@@ -34,6 +35,8 @@ class Checkpoint:
         temperature: Divides the water logits before the sigmoid, so that a probability is one.
         provenance: Data, steps, seed, machine, versions and scores of the training that made it.
         path: File it was read from, None for one in memory.
+        threshold_grey: The same as `threshold` for one polarisation in grey values of unknown stretch, which leave
+            more in doubt than a scene in dB; None where validation held none.
     """
 
     model: Network
@@ -41,6 +44,13 @@ class Checkpoint:
     temperature: float = 1.0
     provenance: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
+    threshold_grey: float | None = None
+
+    def threshold_for(self, chip: Chip) -> float:
+        """Gives the probability from which a pixel of a chip is called water."""
+        if self.threshold_grey is not None and lone_grey(chip.meta, chip.sar_valid):
+            return self.threshold_grey
+        return self.threshold
 
     def probability(self, logits: Tensor) -> Tensor:
         """Turns water logits of any shape into a calibrated probability."""
@@ -93,6 +103,7 @@ def save(path: str | Path, checkpoint: Checkpoint, dtype: torch.dtype = torch.fl
         "model": checkpoint.model.config.model_dump(mode="json"),
         "constants": constants(),
         "threshold": checkpoint.threshold,
+        "threshold_grey": checkpoint.threshold_grey,
         "temperature": checkpoint.temperature,
         "provenance": checkpoint.provenance,
     }
@@ -164,4 +175,11 @@ def load(path: str | Path | None = None) -> Checkpoint:
         raise CheckpointError(
             f"'{path}' does not fit the network it describes ({first}); it is damaged, retrain it."
         ) from error
-    return Checkpoint(model.eval(), header["threshold"], header["temperature"], header["provenance"], path)
+    return Checkpoint(
+        model.eval(),
+        header["threshold"],
+        header["temperature"],
+        header["provenance"],
+        path,
+        header.get("threshold_grey"),
+    )

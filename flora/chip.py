@@ -180,6 +180,16 @@ def pad(chip: Chip, height: int, width: int) -> Chip:
     return chip.with_layers(**layers)
 
 
+def lone_grey(meta: ChipMeta, sar_valid: Bool) -> bool:
+    """Tells whether radar is one polarisation in grey values of unknown stretch: the least that is mapped.
+
+    Args:
+        meta: Of the chip.
+        sar_valid: A plane a band, (2, H, W).
+    """
+    return meta.sar_radiometry == "stretched" and int(sar_valid.any(axis=(1, 2)).sum()) < 2
+
+
 # Trust in a label by how it was made, and in optical radiometry by how it was processed.
 WATER_TRUST = {"strong": 1.0, "weak": 0.5, "index": 0.5, "": 0.0}
 OPTICAL_TRUST = {"surface": 1.0, "toa": 1.0, "display": 0.3, "": 0.0}

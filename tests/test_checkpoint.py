@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
 
 from flora import checkpoint, normalize
+from flora.chip import Chip, ChipMeta
 from flora.errors import CheckpointError
 from flora.model import FLoRA, ModelConfig
 
@@ -39,6 +41,24 @@ def test_temperature_softens_the_probability(saved: Path) -> None:
     assert float(made.probability(torch.tensor(1.7))) == pytest.approx(
         float(torch.sigmoid(torch.tensor(1.0)))
     )
+
+
+@pytest.mark.parametrize(
+    ("radiometry", "bands", "wanted"),
+    [("stretched", 1, 0.2), ("stretched", 2, 0.42), ("calibrated", 1, 0.42), ("calibrated", 2, 0.42)],
+)
+def test_one_grey_band_has_a_threshold_of_its_own(
+    saved: Path, radiometry: str, bands: int, wanted: float
+) -> None:
+    valid = np.zeros((2, 4, 4), np.bool_)
+    valid[:bands] = True
+    meta = ChipMeta("d", "e", "g", "c", sar_radiometry=radiometry)  # type: ignore[arg-type]
+    chip = Chip(sar=np.zeros((2, 4, 4), np.float32), sar_valid=valid, meta=meta)
+    loaded = checkpoint.load(saved)
+    assert loaded.threshold_for(chip) == 0.42  # none was chosen
+    loaded.threshold_grey = 0.2
+    again = checkpoint.load(checkpoint.save(saved, loaded))
+    assert again.threshold_for(chip) == wanted
 
 
 def test_other_constants_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +19,7 @@ from flora.model import FLoRA, ModelConfig
 from flora.train import Experiment, run
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
+from flora.train.run import choose
 from flora.train.scores import ValidationScores
 
 TINY = {"name": "tiny", "widths": [8, 8, 8, 8], "head_channels": 8}
@@ -237,6 +239,11 @@ def test_the_threshold_is_the_best_where_probabilities_are_calibrated(wet: float
     best = max((iou(step / 50), step / 50) for step in range(1, 50))
     assert iou(chosen) > best[0] - 0.003
     assert chosen == pytest.approx(best[1], abs=0.06)
+    cautious = ValidationScores()
+    cautious.update(logits * 1.5 - 2.0, none, water, ones, none, none.bool(), ["a"])
+    searched = cautious.best_threshold(temperature=1.0)
+    undone = torch.sigmoid((torch.logit(torch.tensor(searched)) + 2.0) / 1.5)
+    assert iou(float(undone)) > best[0] - 0.001
 
 
 def weights_of(path: Path) -> dict[str, torch.Tensor]:
@@ -274,6 +281,27 @@ def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(packed: Path, tmp_p
     joint = tmp_path / "cut" / "lakes" / "joint"
     assert (joint / "csv").is_dir(), "the log of the first part stays"
     assert (joint / "csv-2" / "metrics.csv").is_file()
+
+
+def test_one_grey_band_gets_its_threshold_from_its_own_chips(packed: Path, tmp_path: Path) -> None:
+    made = made_chip(12, split="val")
+    bands = np.stack([made.sar_valid[0], np.zeros_like(made.sar_valid[0])])
+    meta = replace(made.meta, dataset="greys", sar_radiometry="stretched")
+    grey = replace(made, sar_valid=bands, meta=meta)
+    mixed = tmp_path / "packed"
+    pack([made_chip(0), made_chip(10, split="val"), grey], mixed)
+    settings = experiment(mixed)
+    torch.manual_seed(0)
+    model = FLoRA(settings.network()).eval()
+    chosen = choose(model, settings)
+    alone = ValidationScores()
+    batch = collate([pad(grey, 128, 128)])
+    with torch.no_grad():
+        output = model.folded()(batch.sar, batch.sar_valid)
+    none = torch.zeros(1, 3, 128, 128)
+    alone.update(output.water_logits, none, batch.water, batch.water_valid, none, none.bool(), ["greys"])
+    assert chosen.threshold_grey == alone.best_threshold(chosen.temperature)
+    assert choose(model, experiment(packed)).threshold_grey is None
 
 
 def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -> None:

@@ -113,7 +113,7 @@ class Record:
                 continue
             say(f"{name}: {source.entry.title}, {len(source.chips)} chips")
             entry["sources"][source.entry.name] = score_source(
-                predictor, source, self.protocol, loaded.threshold, grid, margin
+                predictor, source, self.protocol, loaded.threshold_for(source.chips[0]), grid, margin
             )
             write_json(self.path, self.content)
         guaiba = entry["sources"].get("guaiba", {}).get("chips")
@@ -141,6 +141,7 @@ def _facts(loaded: Checkpoint) -> Scores:
     parameters = sum(p.numel() for n, p in loaded.model.named_parameters() if not n.startswith("teacher."))
     return {
         "threshold": loaded.threshold,
+        "threshold_grey": loaded.threshold_grey,
         "temperature": loaded.temperature,
         "parameters": parameters,
         "network": loaded.model.config.name,

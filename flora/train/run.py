@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import lightning as L
 import torch
@@ -22,7 +22,7 @@ from torch.utils.data import DataLoader
 
 import flora
 from flora import checkpoint
-from flora.chip import Batch, Chip, collate, pad
+from flora.chip import Batch, Chip, collate, lone_grey, pad
 from flora.data.loader import MixtureConfig, training_loader, validation_chips
 from flora.errors import ConfigError, OutputError
 from flora.model import FLoRA
@@ -128,16 +128,30 @@ def _seconds(trainer: L.Trainer) -> float:
     return float(sum(timer.time_elapsed("train") for timer in timers))
 
 
-def choose(model: Network, experiment: Experiment) -> tuple[float, float, dict[str, float]]:
-    """Chooses temperature and threshold on the validation chips, radar alone.
+class Choice(NamedTuple):
+    """What validation decided.
 
-    Both come from calibrated radar, which is what a user's scene is, where there is any: grey values of unknown
-    stretch say nothing about the logits of a scene in dB.
-
-    Returns:
-        Temperature, threshold, and the validation scores of all chips.
+    Attributes:
+        temperature: Divides the water logits.
+        threshold: Probability from which a pixel is water.
+        threshold_grey: The same for one polarisation in grey values; None without such chips.
+        scores: Of all chips, by name.
     """
-    scores, calibrated = ValidationScores(), ValidationScores()
+
+    temperature: float
+    threshold: float
+    threshold_grey: float | None
+    scores: dict[str, float]
+
+
+def choose(model: Network, experiment: Experiment) -> Choice:
+    """Chooses temperature and thresholds on the validation chips, radar alone.
+
+    Temperature and threshold come from calibrated radar, which is what a user's scene is, where there is any: grey
+    values of unknown stretch say nothing about the logits of a scene in dB. One polarisation in grey values has a
+    threshold of its own.
+    """
+    scores, calibrated, grey = ValidationScores(), ValidationScores(), ValidationScores()
     twin = model.folded()
     with torch.inference_mode():
         for batch in validation_loader(experiment):
@@ -145,6 +159,8 @@ def choose(model: Network, experiment: Experiment) -> tuple[float, float, dict[s
             counted = [scores]
             if batch.meta[0].sar_radiometry == "calibrated":
                 counted.append(calibrated)
+            elif lone_grey(batch.meta[0], batch.sar_valid[0].numpy()):
+                counted.append(grey)
             for counts in counted:
                 counts.update(
                     output.water_logits,
@@ -157,7 +173,12 @@ def choose(model: Network, experiment: Experiment) -> tuple[float, float, dict[s
                 )
     chosen = calibrated if calibrated.counts else scores
     temperature = chosen.choose_temperature()
-    return temperature, chosen.choose_threshold(temperature), scores.compute()
+    return Choice(
+        temperature,
+        chosen.choose_threshold(temperature),
+        grey.best_threshold(temperature) if grey.counts else None,
+        scores.compute(),
+    )
 
 
 def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bool = True) -> Path:
@@ -203,10 +224,10 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     _fit(JointModule(model, experiment), experiment, experiment.joint, folder / "joint", progress)
     if experiment.averaged_with is not None:
         _average(model, experiment.averaged_with)
-    temperature, threshold, scores = choose(model, experiment)
+    chosen = choose(model, experiment)
     provenance = {
         "experiment": _without_folders(resolved),
-        "validation": scores,
+        "validation": chosen.scores,
         "seconds": sum(int(part.read_text()) for part in folder.glob("*/seconds")),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads, "
         + (torch.cuda.get_device_name() if torch.cuda.is_available() else "CPU only"),
@@ -215,9 +236,10 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     }
     if experiment.initial is not None:
         provenance["before"] = checkpoint.load(experiment.initial).provenance
-    return checkpoint.save(
-        folder / "flora.safetensors", checkpoint.Checkpoint(model, threshold, temperature, provenance)
+    made = checkpoint.Checkpoint(
+        model, chosen.threshold, chosen.temperature, provenance, threshold_grey=chosen.threshold_grey
     )
+    return checkpoint.save(folder / "flora.safetensors", made)
 
 
 def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:

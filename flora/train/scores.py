@@ -121,10 +121,25 @@ class ValidationScores:
         Source: Lipton, Elkan, Naryanaswamy, Optimal thresholding of classifiers to maximize F1, ECML 2014,
         doi 10.1007/978-3-662-44851-9_15.
         """
-        curves = [_iou_by_bin(c.logits) for c in self.counts.values() if c.logits[1].sum() > 0]
+        curves = self._iou_curves()
         if not curves:
             return 0.5
         f1 = torch.stack([2 * iou / (1 + iou) for iou in curves]).mean(0)
         probability = torch.sigmoid(_centres() / temperature)
         best = int((probability - f1 / 2).abs().argmin())
         return round(float(probability[best]), 3)
+
+    def best_threshold(self, temperature: float) -> float:
+        """Gives the probability that reaches the best IoU, mean over datasets.
+
+        For radar whose probabilities are not calibrated, where half of F1 would miss the best.
+        """
+        curves = self._iou_curves()
+        if not curves:
+            return 0.5
+        best = int(torch.stack(curves).mean(0).argmax())
+        return round(float(torch.sigmoid(_centres()[best] / temperature)), 3)
+
+    def _iou_curves(self) -> list[Tensor]:
+        """Gives IoU by the bin from which a pixel is water, for each dataset that holds any; (BINS,) each."""
+        return [_iou_by_bin(c.logits) for c in self.counts.values() if c.logits[1].sum() > 0]
