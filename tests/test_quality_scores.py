@@ -23,9 +23,10 @@ from flora.baselines import archive, comparison
 from flora.baselines.chart import line_chart
 from flora.baselines.contests import gap
 from flora.baselines.quality import Protocol
-from flora.baselines.results import spread, write_page
+from flora.baselines.results import write_page
+from flora.baselines.tables import spread
 from flora.baselines.testbed import PublicSources
-from flora.baselines.variants import MAIN, Budget, budgeted, variant_files
+from flora.baselines.variants import MAIN, Budget, budgeted, results_name, variant_files
 from flora.baselines.verdicts import verdicts
 from flora.chip import Batch, collate
 from flora.cli import main
@@ -173,6 +174,24 @@ def test_verdicts_name_losses_as_wins() -> None:
     assert "≥ 0.500 | 0.500 | yes" in lines[1]
     assert "≤ 0.05 | 0.050 | yes" in lines[2]
     assert verdicts(rivals, {"entries": {"other": scored()}}) == ""
+
+
+def test_comparisons_on_networks_of_two_sizes_stand_one_after_the_other(tmp_path: Path) -> None:
+    for preset, ours in (("small", 0.5), ("default", 0.7)):
+        entries = {
+            f"{name}-{seed}": scored(iou_micro=value + 0.01 * seed)
+            | {"variant": name, "parameters": 600_000, "seconds": 60}
+            for name, value in (("flora", ours), ("unet", 0.4), ("no_gate", 0.3))
+            for seed in (0, 1)
+        }
+        content = {"protocol": {"word": "meaning"}, "entries": entries, "budget": {"preset": preset}}
+        (tmp_path / results_name(preset)).write_text(json.dumps(content))
+    text = write_page(tmp_path, tmp_path / "results.md")[0].read_text()
+    larger, smaller = text.split("## Methods trained alike, network `")[1:]
+    assert larger.startswith("default`") and smaller.startswith("small`")
+    assert "| unet | **+0.300 [0.014]** |" in larger and "| no_gate | **+0.400 [0.014]** |" in larger
+    assert "| unet | **+0.100 [0.014]** |" in smaller
+    assert "0.705 ± 0.007" in larger
 
 
 def test_spread_over_seeds_by_hand() -> None:

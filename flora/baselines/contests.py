@@ -13,6 +13,7 @@ from flora.baselines.testbed import ENTRIES
 from flora.baselines.verdicts import PICTURE_SOURCES, PSNR, WATER_SOURCES
 
 OURS: Final = "flora"
+# In this order; all others that were trained follow.
 RIVALS: Final = (
     "unet",
     "unet_stacked",
@@ -86,7 +87,8 @@ def contests(groups: Mapping[str, Sequence[Scores]]) -> Iterator[tuple[str, list
         Heading with sources as columns' names in the first row, then one row a rival that was trained.
     """
     titles = {entry.name: entry.title for entry in ENTRIES}
-    rivals = [name for name in RIVALS if name in groups]
+    others = sorted(name for name in groups if name not in (OURS, *RIVALS))
+    rivals = [name for name in (*RIVALS, *others) if name in groups]
     if OURS not in groups or not rivals:
         return
     for figure, heading, sources, more in CONTESTS:

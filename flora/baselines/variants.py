@@ -16,7 +16,9 @@ from flora.errors import ConfigError
 from flora.train.experiment import Experiment
 from flora.train.run import run
 
+# Comparisons on a network of another size stand in a file of their own, `quality_PRESET.json`.
 VARIANTS: Final = "quality.json"
+SMALL: Final = "small"
 FLORA: Final = "flora"
 COMPARED_CUES: Final = ("none", "before", "wrong_place")
 # What is trained without --full, the most telling first.
@@ -105,13 +107,18 @@ def compare_variants(
             if not weights.is_file():
                 say(f"Training {name}, seed {seed}, {budget.steps} steps")
                 run(experiment, runs, resume=folder.exists(), progress=False)
-            record = Record(out / VARIANTS, protocol, argv)
+            record = Record(out / results_name(budget.preset), protocol, argv)
             record.content["budget"] = asdict(budget) | {"teacher_steps": budget.teacher_steps}
             title = experiment.about or name
             loaded = checkpoint.load(weights)
             record.score(
                 f"{name}-{seed}", loaded, sources, say, cues=COMPARED_CUES, variant=name, title=title
             )
+
+
+def results_name(preset: str) -> str:
+    """Gives the name of the results file of a comparison on networks of one size."""
+    return VARIANTS if preset == SMALL else f"{Path(VARIANTS).stem}_{preset}.json"
 
 
 def variant_files(configs: Path) -> dict[str, Path]:
