@@ -41,7 +41,9 @@ def evaluate(
     split: Annotated[Split, typer.Option(help="Part of the dataset.")] = Split.TEST,
     weights: Annotated[Path | None, typer.Option(help="Weights file; left out, those shipped.")] = None,
     cue: Annotated[Cue, typer.Option(help="Optical image beside the radar.")] = Cue.NONE,
-    threshold: Annotated[float | None, typer.Option(min=0, max=1, help="Left out, the one stored.")] = None,
+    threshold: Annotated[
+        float | None, typer.Option(min=0, max=1, help="Left out, the one stored for such chips.")
+    ] = None,
     lpips: Annotated[bool, typer.Option(help="Measure LPIPS too.")] = True,
     tta: Annotated[
         bool, typer.Option("--tta", help="Average over eight flips and turns, at eight times the cost.")
