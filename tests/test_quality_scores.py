@@ -194,6 +194,23 @@ def test_comparisons_on_networks_of_two_sizes_stand_one_after_the_other(tmp_path
     assert "0.705 ± 0.007" in larger
 
 
+def test_an_untrained_head_has_no_figures(tmp_path: Path) -> None:
+    entries = {
+        f"{name}-0": scored(**{"iou_micro": 0.5, "psnr[DN/3000]": 15.0})
+        | {"variant": name, "parameters": 600_000, "seconds": 60}
+        for name in ("flora", "water_only", "picture_only")
+    }
+    content = {"protocol": {"word": "meaning"}, "entries": entries, "budget": {"preset": "small"}}
+    (tmp_path / results_name("small")).write_text(json.dumps(content))
+    text = write_page(tmp_path, tmp_path / "results.md")[0].read_text()
+    of_water, of_pictures = (
+        text.split(heading)[1].split("###")[0] for heading in ("### IoU micro", "### PSNR DN")
+    )
+    assert "| water_only | 0.500 |" in of_water and "picture_only" not in of_water
+    assert "| picture_only | 15.00 |" in of_pictures and "water_only" not in of_pictures
+    assert "| water_only | +0.000 |" in text and "| picture_only | +0.000 |" in text
+
+
 def test_spread_over_seeds_by_hand() -> None:
     entries = [scored(iou_micro=value) for value in (0.5, 0.6, 0.7)]
     column = ("iou_micro", "IoU micro", 1, 3)

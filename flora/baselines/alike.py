@@ -8,7 +8,7 @@ from flora.baselines.archive import CUES
 from flora.baselines.contests import WORDS as CONTEST_WORDS
 from flora.baselines.contests import contests
 from flora.baselines.quality import Scores
-from flora.baselines.tables import OPTICAL, WATER, known, mean, spread, table
+from flora.baselines.tables import OPTICAL, WATER, known, mean, spread, table, trained
 from flora.baselines.testbed import ENTRIES
 
 
@@ -60,7 +60,9 @@ def trained_alike(content: Scores) -> list[str]:
         shown = [s for s in sources if any(known(x, s.name, columns[0]) for g in groups.values() for x in g)]
         if shown:
             rows = [
-                [name, *(spread(entries, s.name, columns) for s in shown)] for name, entries in groups.items()
+                [name, *(spread(entries, s.name, columns) for s in shown)]
+                for name, entries in groups.items()
+                if trained(entries[0], columns[0])
             ]
             parts += [f"### {heading}", table(["variant", *(s.title for s in shown)], rows)]
     return [*parts, *_variant_cues(groups)]
@@ -75,15 +77,17 @@ def _variant_cues(groups: dict[str, list[Scores]]) -> list[str]:
                 values = [
                     e["cues"][cue]["pooled"][f"{part}[DN/3000]"]["psnr"]
                     for e in entries
-                    if f"{part}[DN/3000]" in e.get("cues", {}).get(cue, {}).get("pooled", {})
+                    if trained(e, OPTICAL[0][0])
+                    and f"{part}[DN/3000]" in e.get("cues", {}).get(cue, {}).get("pooled", {})
                 ]
                 cells.append(mean(values, 2))
             water = [
                 e["cues"][cue]["figures"]["iou_micro"]
                 for e in entries
-                if "iou_micro" in e.get("cues", {}).get(cue, {}).get("figures", {})
+                if trained(e, WATER[0][0])
+                and "iou_micro" in e.get("cues", {}).get(cue, {}).get("figures", {})
             ]
-            if any(c != "–" for c in cells):
+            if any(c != "–" for c in (*cells, mean(water, 3))):
                 rows.append([name, CUES[cue], *cells, mean(water, 3)])
     if not rows:
         return []

@@ -9,6 +9,7 @@ from typing import Final
 import numpy as np
 
 from flora.baselines.quality import Scores
+from flora.baselines.tables import known
 from flora.baselines.testbed import ENTRIES
 from flora.baselines.verdicts import PICTURE_SOURCES, PSNR, WATER_SOURCES
 
@@ -99,11 +100,15 @@ def contests(groups: Mapping[str, Sequence[Scores]]) -> Iterator[tuple[str, list
             for source in known:
                 theirs = _values(groups[name], source, figure)
                 cells.append(str(gap(_values(groups[OURS], source, figure), theirs, more)) if theirs else "–")
-            rows.append([name, *cells])
+            if any(text != "–" for text in cells):
+                rows.append([name, *cells])
         if known:
             yield heading, rows
 
 
 def _values(entries: Sequence[Scores], source: str, figure: str) -> list[float]:
-    found = (entry["sources"].get(source, {}).get("figures", {}).get(figure) for entry in entries)
-    return [float(value) for value in found if value is not None]
+    return [
+        float(entry["sources"][source]["figures"][figure])
+        for entry in entries
+        if known(entry, source, figure)
+    ]

@@ -30,6 +30,8 @@ OPTICAL: Final[tuple[Column, ...]] = (
     ("ssim[DN/3000]", "SSIM DN/3000", 1, 3),
     ("lpips_alex[DN/3000]", "LPIPS-Alex", 1, 3),
 )
+# Variants with one task, and the figures of the other, whose head was never trained.
+UNTRAINED: Final[dict[str, tuple[Column, ...]]] = {"water_only": OPTICAL, "picture_only": WATER}
 # A threshold gives 0 or 1: its "probability" is not one.
 PROBABILISTIC: Final = ("ece", "brier", "aurc")
 
@@ -53,8 +55,13 @@ def table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
 
 
 def known(entry: Scores, source: str, figure: str) -> bool:
-    """Tells whether a figure was measured on a source."""
-    return figure in entry["sources"].get(source, {}).get("figures", {})
+    """Tells whether a figure was measured on a source, by a head that was trained."""
+    return trained(entry, figure) and figure in entry["sources"].get(source, {}).get("figures", {})
+
+
+def trained(entry: Scores, figure: str) -> bool:
+    """Tells whether the head that a figure judges was trained."""
+    return all(figure != column[0] for column in UNTRAINED.get(entry.get("variant", ""), ()))
 
 
 def spread(entries: Sequence[Scores], source: str, column: Column) -> str:
