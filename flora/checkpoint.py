@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -46,9 +46,13 @@ class Checkpoint:
     path: Path | None = None
     threshold_grey: float | None = None
 
-    def threshold_for(self, chip: Chip) -> float:
-        """Gives the probability from which a pixel of a chip is called water."""
-        if self.threshold_grey is not None and lone_grey(chip.meta, chip.sar_valid):
+    def threshold_for(self, chips: Iterable[Chip]) -> float:
+        """Gives the probability from which a pixel is called water, in chips of one source.
+
+        They are read alike, so that the first with a valid pixel tells what the radar is.
+        """
+        first = next((chip for chip in chips if chip.sar_valid.any()), None)
+        if first is not None and self.threshold_grey is not None and lone_grey(first.meta, first.sar_valid):
             return self.threshold_grey
         return self.threshold
 

@@ -187,7 +187,7 @@ def lone_grey(meta: ChipMeta, sar_valid: Bool) -> bool:
         meta: Of the chip.
         sar_valid: A plane a band, (2, H, W).
     """
-    return meta.sar_radiometry == "stretched" and int(sar_valid.any(axis=(1, 2)).sum()) < 2
+    return meta.sar_radiometry == "stretched" and int(sar_valid.any(axis=(1, 2)).sum()) == 1
 
 
 # Trust in a label by how it was made, and in optical radiometry by how it was processed.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -55,10 +56,12 @@ def test_one_grey_band_has_a_threshold_of_its_own(
     meta = ChipMeta("d", "e", "g", "c", sar_radiometry=radiometry)  # type: ignore[arg-type]
     chip = Chip(sar=np.zeros((2, 4, 4), np.float32), sar_valid=valid, meta=meta)
     loaded = checkpoint.load(saved)
-    assert loaded.threshold_for(chip) == 0.42  # none was chosen
+    unseen = replace(chip, sar_valid=np.zeros((2, 4, 4), np.bool_))
+    assert loaded.threshold_for([chip]) == 0.42  # none was chosen
     loaded.threshold_grey = 0.2
     again = checkpoint.load(checkpoint.save(saved, loaded))
-    assert again.threshold_for(chip) == wanted
+    assert again.threshold_for([unseen, chip]) == wanted
+    assert again.threshold_for([unseen]) == 0.42
 
 
 def test_other_constants_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,9 +17,9 @@ from flora.errors import CheckpointError, ConfigError, OutputError
 from flora.metrics.lpips import CHANNELS, LAYOUT, weights_path
 from flora.model import FLoRA, ModelConfig
 from flora.train import Experiment, run
+from flora.train.choice import choose
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
-from flora.train.run import choose
 from flora.train.scores import ValidationScores
 
 TINY = {"name": "tiny", "widths": [8, 8, 8, 8], "head_channels": 8}

@@ -69,6 +69,7 @@ def trained_alike(content: Scores) -> list[str]:
 
 
 def _variant_cues(groups: dict[str, list[Scores]]) -> list[str]:
+    """Gives the table of what an image beside the radar brings to each variant."""
     rows = []
     for name, entries in groups.items():
         for cue in ("none", "before", "wrong_place"):

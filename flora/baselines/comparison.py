@@ -113,7 +113,7 @@ class Record:
                 continue
             say(f"{name}: {source.entry.title}, {len(source.chips)} chips")
             entry["sources"][source.entry.name] = score_source(
-                predictor, source, self.protocol, loaded.threshold_for(source.chips[0]), grid, margin
+                predictor, source, self.protocol, loaded.threshold_for(source.chips), grid, margin
             )
             write_json(self.path, self.content)
         guaiba = entry["sources"].get("guaiba", {}).get("chips")

@@ -93,16 +93,16 @@ def contests(groups: Mapping[str, Sequence[Scores]]) -> Iterator[tuple[str, list
     if OURS not in groups or not rivals:
         return
     for figure, heading, sources, more in CONTESTS:
-        known = [source for source in sources if _values(groups[OURS], source, figure)]
-        rows = [["rival", *(titles[source] for source in known)]]
+        shown = [source for source in sources if _values(groups[OURS], source, figure)]
+        rows = [["rival", *(titles[source] for source in shown)]]
         for name in rivals:
             cells = []
-            for source in known:
+            for source in shown:
                 theirs = _values(groups[name], source, figure)
                 cells.append(str(gap(_values(groups[OURS], source, figure), theirs, more)) if theirs else "–")
             if any(text != "–" for text in cells):
                 rows.append([name, *cells])
-        if known:
+        if shown:
             yield heading, rows
 
 

@@ -71,7 +71,7 @@ def evaluate(
     report = score(
         TurnedPredictor(predictor) if tta else predictor,
         chips,
-        loaded.threshold_for(chips[0]) if threshold is None else threshold,
+        loaded.threshold_for(chips) if threshold is None else threshold,
         name=f"FLoRA ({loaded.path.name if loaded.path else 'in memory'}, cue {cue}{words})",
         grid=model.grid,
         margin=model.margin,

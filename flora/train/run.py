@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import lightning as L
 import torch
@@ -22,14 +22,14 @@ from torch.utils.data import DataLoader
 
 import flora
 from flora import checkpoint
-from flora.chip import Batch, Chip, collate, lone_grey, pad
-from flora.data.loader import MixtureConfig, training_loader, validation_chips
+from flora.chip import Batch
+from flora.data.loader import MixtureConfig, training_loader
 from flora.errors import ConfigError, OutputError
 from flora.model import FLoRA
 from flora.model.family import Network, build
+from flora.train.choice import choose, validation_loader
 from flora.train.experiment import Experiment, StageConfig
 from flora.train.module import JointModule, Stage, TeacherModule
-from flora.train.scores import ValidationScores
 
 
 class PackedData(L.LightningDataModule):
@@ -56,22 +56,6 @@ class PackedData(L.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Batch]:
         """Gives whole validation chips, one a batch, padded to the grid with invalid pixels."""
         return validation_loader(self.experiment)
-
-
-def validation_loader(experiment: Experiment) -> DataLoader[Batch]:
-    """Gives every validation chip, one a batch, padded with invalid pixels to the network's grid."""
-    chips = validation_chips(experiment.data.packed, "val")
-    grid = experiment.network().grid
-    return DataLoader(
-        [_on_grid(chips[index], grid) for index in range(len(chips))],  # type: ignore[arg-type]
-        batch_size=1,
-        collate_fn=collate,
-    )
-
-
-def _on_grid(chip: Chip, grid: int) -> Chip:
-    height, width = (-(-side // grid) * grid for side in chip.shape)
-    return pad(chip, height, width)
 
 
 def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bool) -> L.Trainer:
@@ -126,59 +110,6 @@ def _seconds(trainer: L.Trainer) -> float:
     """Time spent training, over all resumed parts: the timer travels in the checkpoints."""
     timers = [c for c in trainer.callbacks if isinstance(c, Timer)]  # type: ignore[attr-defined]
     return float(sum(timer.time_elapsed("train") for timer in timers))
-
-
-class Choice(NamedTuple):
-    """What validation decided.
-
-    Attributes:
-        temperature: Divides the water logits.
-        threshold: Probability from which a pixel is water.
-        threshold_grey: The same for one polarisation in grey values; None without such chips.
-        scores: Of all chips, by name.
-    """
-
-    temperature: float
-    threshold: float
-    threshold_grey: float | None
-    scores: dict[str, float]
-
-
-def choose(model: Network, experiment: Experiment) -> Choice:
-    """Chooses temperature and thresholds on the validation chips, radar alone.
-
-    Temperature and threshold come from calibrated radar, which is what a user's scene is, where there is any: grey
-    values of unknown stretch say nothing about the logits of a scene in dB. One polarisation in grey values has a
-    threshold of its own.
-    """
-    scores, calibrated, grey = ValidationScores(), ValidationScores(), ValidationScores()
-    twin = model.folded()
-    with torch.inference_mode():
-        for batch in validation_loader(experiment):
-            output = twin(batch.sar, batch.sar_valid)
-            counted = [scores]
-            if batch.meta[0].sar_radiometry == "calibrated":
-                counted.append(calibrated)
-            elif lone_grey(batch.meta[0], batch.sar_valid[0].numpy()):
-                counted.append(grey)
-            for counts in counted:
-                counts.update(
-                    output.water_logits,
-                    output.optical,
-                    batch.water,
-                    batch.water_valid,
-                    batch.optical[:, :3],
-                    batch.optical_valid[:, :3],
-                    [meta.dataset for meta in batch.meta],
-                )
-    chosen = calibrated if calibrated.counts else scores
-    temperature = chosen.choose_temperature()
-    return Choice(
-        temperature,
-        chosen.choose_threshold(temperature),
-        grey.best_threshold(temperature) if grey.counts else None,
-        scores.compute(),
-    )
 
 
 def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bool = True) -> Path:

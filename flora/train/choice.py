@@ -1,0 +1,83 @@
+"""What is chosen on the validation chips once a network is trained: temperature and thresholds."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch.utils.data import DataLoader
+
+from flora.chip import Batch, Chip, collate, lone_grey, pad
+from flora.data.loader import validation_chips
+from flora.model.family import Network
+from flora.train.experiment import Experiment
+from flora.train.scores import ValidationScores
+
+
+def validation_loader(experiment: Experiment) -> DataLoader[Batch]:
+    """Gives every validation chip, one a batch, padded with invalid pixels to the network's grid."""
+    chips = validation_chips(experiment.data.packed, "val")
+    grid = experiment.network().grid
+    return DataLoader(
+        [_on_grid(chips[index], grid) for index in range(len(chips))],  # type: ignore[arg-type]
+        batch_size=1,
+        collate_fn=collate,
+    )
+
+
+def _on_grid(chip: Chip, grid: int) -> Chip:
+    height, width = (-(-side // grid) * grid for side in chip.shape)
+    return pad(chip, height, width)
+
+
+class Choice(NamedTuple):
+    """What validation decided.
+
+    Attributes:
+        temperature: Divides the water logits.
+        threshold: Probability from which a pixel is water.
+        threshold_grey: The same for one polarisation in grey values; None without such chips.
+        scores: Of all chips, by name.
+    """
+
+    temperature: float
+    threshold: float
+    threshold_grey: float | None
+    scores: dict[str, float]
+
+
+def choose(model: Network, experiment: Experiment) -> Choice:
+    """Chooses temperature and thresholds on the validation chips, radar alone.
+
+    Temperature and threshold come from calibrated radar, which is what a user's scene is, where there is any: grey
+    values of unknown stretch say nothing about the logits of a scene in dB. One polarisation in grey values has a
+    threshold of its own.
+    """
+    scores, calibrated, grey = ValidationScores(), ValidationScores(), ValidationScores()
+    twin = model.folded()
+    with torch.inference_mode():
+        for batch in validation_loader(experiment):
+            output = twin(batch.sar, batch.sar_valid)
+            counted = [scores]
+            if batch.meta[0].sar_radiometry == "calibrated":
+                counted.append(calibrated)
+            elif lone_grey(batch.meta[0], batch.sar_valid[0].numpy()):
+                counted.append(grey)
+            for counts in counted:
+                counts.update(
+                    output.water_logits,
+                    output.optical,
+                    batch.water,
+                    batch.water_valid,
+                    batch.optical[:, :3],
+                    batch.optical_valid[:, :3],
+                    [meta.dataset for meta in batch.meta],
+                )
+    chosen = calibrated if calibrated.counts else scores
+    temperature = chosen.choose_temperature()
+    return Choice(
+        temperature,
+        chosen.choose_threshold(temperature),
+        grey.best_threshold(temperature) if grey.counts else None,
+        scores.compute(),
+    )
