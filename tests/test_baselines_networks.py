@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from test_train import made_chip
+from lakes import made_chip
 from torch import Tensor
 
 from flora import checkpoint

@@ -16,7 +16,7 @@ from data_trees import (
     write_sen1floods11_weak,
     write_sen12ms,
 )
-from test_train import made_chip
+from lakes import made_chip
 
 from flora import checkpoint
 from flora.baselines import archive, comparison

@@ -8,10 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from lakes import OPTICAL, TINY, WATER, experiment, made_chip
 from safetensors.torch import save_file
 
 from flora import checkpoint
-from flora.chip import Batch, Chip, ChipMeta, collate, pad
+from flora.chip import Batch, collate, pad
 from flora.data.pack import pack
 from flora.errors import CheckpointError, ConfigError, OutputError
 from flora.metrics.lpips import CHANNELS, LAYOUT, weights_path
@@ -22,54 +23,12 @@ from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
 from flora.train.scores import ValidationScores
 
-TINY = {"name": "tiny", "widths": [8, 8, 8, 8], "head_channels": 8}
-OPTICAL = {"charbonnier": 1.0, "ssim": 0.1, "edge": 0.1, "frequency": 0.1, "colour": 0.1, "spread": 0.1}
-WATER = {"bce": 1.0, "dice": 0.5, "hydrology": 0.1}
-DISTIL = {"distill_latent": 0.1, "distill_prior": 0.1, "distill_water": 0.1}
-
-
-def made_chip(number: int, size: int = 96, split: str = "train") -> Chip:
-    """A lake on land: dark in radar, brown in the picture, absent in the older picture."""
-    rng = np.random.default_rng(number)
-    rows, cols = np.mgrid[:size, :size]
-    water = np.hypot(rows - rng.integers(size), cols - rng.integers(size)) < size / 3
-    sar = rng.normal([[[-9.0]], [[-15.0]]], 2.0, (2, size, size)) - 11 * water
-    land = np.array([0.08, 0.10, 0.06, 0.30])[:, None, None]
-    brown = np.array([0.16, 0.13, 0.09, 0.05])[:, None, None]
-    everywhere = np.ones((4, size, size), bool)
-    return Chip(
-        sar=sar.astype(np.float32),
-        sar_valid=everywhere[:2],
-        meta=ChipMeta("lakes", f"event{number % 2}", f"g{number}", f"c{number}_{split}", split,
-                      optical_radiometry="surface", water_label="strong"),
-        optical=np.where(water, brown, land).astype(np.float32),
-        optical_valid=everywhere,
-        prior=np.broadcast_to(land, (4, size, size)).astype(np.float32),
-        prior_valid=everywhere,
-        water=water.astype(np.uint8),
-        water_valid=everywhere[0],
-    )  # fmt: skip
-
 
 @pytest.fixture(scope="module")
 def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data") / "packed"
     pack([made_chip(n) for n in range(6)] + [made_chip(n, split="val") for n in (10, 11)], folder)
     return folder
-
-
-def experiment(packed: Path, **changes: object) -> Experiment:
-    settings: dict[str, object] = {
-        "name": "lakes",
-        "model": TINY,
-        "data": {"packed": packed, "mixture": {"lakes": 1}, "size": 64, "batch_size": 2, "workers": 0},
-        "teacher": {"steps": 4, "ema": 0.5, "objective": {"weights": OPTICAL | {"bce": 1.0}}},
-        "joint": {"steps": 8, "ema": 0.5, "objective": {"weights": OPTICAL | WATER | DISTIL}},
-        "precision": "32-true",
-        "validate_every": 4,
-        "checkpoint_every": 3,
-    }
-    return Experiment.model_validate(settings | changes)
 
 
 def batch_of(count: int = 4) -> Batch:

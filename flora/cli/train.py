@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from flora.cli.app import app
-from flora.cli.console import print_json, print_rows
+from flora.cli.console import print_json, print_rows, say
 from flora.errors import ConfigError
 
 
@@ -22,7 +22,10 @@ def train(
     ] = None,
     json_: Annotated[bool, typer.Option("--json", help="Print the result as JSON.")] = False,
 ) -> None:
-    """Train the network: the optical teacher first, then radar to both pictures."""
+    """Train the network: the optical teacher first, then radar to both pictures.
+
+    Where it goes on from experiments whose weights are not in OUT, these are trained before it.
+    """
     try:
         import lightning  # noqa: F401
         import tensorboard  # noqa: F401
@@ -32,10 +35,15 @@ def train(
         ) from error
     from flora import checkpoint
     from flora.config import load_yaml
+    from flora.train.chain import chain, run_chain
     from flora.train.experiment import Experiment
-    from flora.train.run import run
 
-    weights = run(load_yaml(config, Experiment, set_ or ()), out, resume=resume)
+    def load(path: Path) -> Experiment:
+        # What is set for a run holds for those before it, but for its name.
+        own = [word for word in set_ or () if path == config or word.split("=")[0].strip() != "name"]
+        return load_yaml(path, Experiment, own)
+
+    weights = run_chain(chain(config, load, out), out, resume=resume, say=say)
     header = checkpoint.read_header(weights)
     scores = header["provenance"].get("validation", {})
     if json_:

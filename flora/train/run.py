@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import lightning as L
 import torch
@@ -30,6 +30,10 @@ from flora.model.family import Network, build
 from flora.train.choice import choose, validation_loader
 from flora.train.experiment import Experiment, StageConfig
 from flora.train.module import JointModule, Stage, TeacherModule
+
+# In a run's folder: what it leaves, and the settings that it was started with.
+WEIGHTS: Final = "flora.safetensors"
+RECORD: Final = "experiment.yaml"
 
 
 class PackedData(L.LightningDataModule):
@@ -170,7 +174,7 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     made = checkpoint.Checkpoint(
         model, chosen.threshold, chosen.temperature, provenance, threshold_grey=chosen.threshold_grey
     )
-    return checkpoint.save(folder / "flora.safetensors", made)
+    return checkpoint.save(folder / WEIGHTS, made)
 
 
 def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:
@@ -222,16 +226,41 @@ def _misfit(model: Network, path: Path, setting: str, name: str) -> ConfigError:
 
 def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
     """Makes the run's folder and stores the resolved settings, or checks that they are those of the run to resume."""
-    record = folder / "experiment.yaml"
+    record = folder / RECORD
     if record.is_file():
         if not resume:
             raise OutputError(
                 f"'{folder}' holds a run already; resume it with --resume or choose another --out."
             )
-        if _resolved(yaml.safe_load(record.read_text())) != resolved:
-            raise ConfigError(f"'{folder}' was started with other settings; resume with those in '{record}'.")
+        _refuse_other(record, resolved, "resume with")
     folder.mkdir(parents=True, exist_ok=True)
     record.write_text(yaml.safe_dump(resolved, sort_keys=False))
+
+
+def is_done(experiment: Experiment, out: Path) -> bool:
+    """Says whether an experiment's weights are there.
+
+    Args:
+        experiment: Which.
+        out: Folder of runs.
+
+    Raises:
+        ConfigError: They are, and were made with other settings. Weights without a record are taken as they are.
+    """
+    folder = out / experiment.name
+    if not (folder / WEIGHTS).is_file():
+        return False
+    if (folder / RECORD).is_file():
+        _refuse_other(folder / RECORD, experiment.model_dump(mode="json"), "use")
+    return True
+
+
+def _refuse_other(record: Path, resolved: dict[str, Any], what: str) -> None:
+    """Refuses a run that was started with other settings than are asked for."""
+    if _resolved(yaml.safe_load(record.read_text())) != resolved:
+        raise ConfigError(
+            f"'{record.parent}' was started with other settings; {what} those in '{record}', or another --out."
+        )
 
 
 def _resolved(recorded: Any) -> Any:
