@@ -32,7 +32,8 @@ class ChipMeta:
         chip: Name that is unique within the dataset.
         split: `train`, `val` or `test`.
         sar_radiometry: `calibrated` dB, or `stretched` 8-bit grey mapped to pseudo dB.
-        optical_radiometry: `surface`, `toa` or `display` (enhanced true colour); empty without optical.
+        optical_radiometry: `surface` (from L1C too, see `flora.atmosphere`), `toa` as it is, or `display`
+            (enhanced true colour); empty without optical.
         water_label: `strong` (hand), `weak` (by a method), `index` (by an optical index); empty without label.
         pixel_m: Ground size of a pixel in m, None where unknown.
         simulated: True for simulated data.

@@ -72,6 +72,11 @@ def test_what_is_missing_is_trained_first_and_what_is_there_is_not(three: Path, 
     times = {name: (out / name / "flora.safetensors").stat().st_mtime_ns for name in ("one", "two")}
     more = written(tmp_path, "four", initial="two.yaml")
     said.clear()
+    (out / "one" / "flora.safetensors").rename(
+        out / "one" / "moved"
+    )  # what "two" came from is not looked for
+    assert [link.name for link in chain(more, load, out)] == ["four"]
+    (out / "one" / "moved").rename(out / "one" / "flora.safetensors")
     run_chain(chain(more, load, out), out, progress=False, say=said.append)
     assert said == []
     assert times == {name: (out / name / "flora.safetensors").stat().st_mtime_ns for name in times}

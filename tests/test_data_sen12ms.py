@@ -38,7 +38,7 @@ def test_hold_out_has_26_scenes() -> None:
 def test_water_is_an_index_and_says_so(tmp_path: Path) -> None:
     write_sen12ms(tmp_path, PATCHES[1:2])
     chip = open_dataset("sen12ms", tmp_path)[0]
-    assert (chip.meta.water_label, chip.meta.optical_radiometry) == ("index", "toa")
+    assert (chip.meta.water_label, chip.meta.optical_radiometry) == ("index", "surface")
     assert chip.water is not None and chip.water_valid is not None
     assert (chip.water == lake(256))[chip.water_valid].all()
     assert chip.water_valid.mean() > 0.99

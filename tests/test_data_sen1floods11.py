@@ -9,6 +9,8 @@ import pytest
 import rasterio
 from data_trees import FLOOD, lake, write_lists, write_sen1floods11, write_sen1floods11_weak
 
+from flora.atmosphere import surface_reflectance
+from flora.bands import OPTICAL_BANDS
 from flora.data import open_dataset
 from flora.data.sen1floods11 import Sen1Floods11, event_of
 from flora.errors import DataError
@@ -65,11 +67,13 @@ def test_layers_units_and_masks(tree: Path) -> None:
     assert (chip.water == water).all()
     assert chip.optical is not None
     land = chip.optical[:, ~water]
-    # Grass of the tree: B4 600, B3 850, B2 900, B8 2500.
-    assert np.median(land, axis=1).tolist() == [np.float32(dn / 10000) for dn in (600, 850, 900, 2500)]
+    # Grass of the tree at the top of the atmosphere: B4 600, B3 850, B2 900, B8 2500.
+    seen = zip(OPTICAL_BANDS, (600, 850, 900, 2500), strict=True)
+    grass = [surface_reflectance(np.float32(dn / 10000), band) for band, dn in seen]
+    assert np.median(land, axis=1).tolist() == grass
     assert (chip.meta.water_label, chip.meta.optical_radiometry, chip.meta.event) == (
         "strong",
-        "toa",
+        "surface",
         "India",
     )
 

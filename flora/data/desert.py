@@ -18,7 +18,7 @@ class Desert(ChipDataset):
     - Sensor, product: Sentinel-1 VV and Sentinel-2, 256 x 256 px of about 10 m, without georeference.
     - SAR: `Jul_NN_VV.tif`, float32 dB; sand is -20 dB and darker. VH is absent.
     - Optical: `Jul_NN_RGB.tif`, red, green, blue x 10000, 0 no-data; its darkest pixels are brightest in blue, so
-      it is taken as top of atmosphere.
+      it is taken as top of atmosphere and brought to the surface.
     - Water: dry everywhere; strong.
     - Splits: train only; one place, one group.
     - Size: 5 chips. Licence: not stated; contains modified Copernicus Sentinel data.
@@ -42,11 +42,11 @@ class Desert(ChipDataset):
     def _read(self, record: Record) -> Chip:
         sar, sar_valid = sar_layer({"VV": read_bands(record.files["sar"], 1)[0]})
         red, green, blue = read_bands(record.files["optical"], 3)
-        optical, optical_valid = sentinel2_layer({"red": red, "green": green, "blue": blue})
+        optical, optical_valid = sentinel2_layer({"red": red, "green": green, "blue": blue}, toa=True)
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
-            meta=self._meta(record, optical_radiometry="toa", water_label="strong"),
+            meta=self._meta(record, optical_radiometry="surface", water_label="strong"),
             optical=optical,
             optical_valid=optical_valid,
             water=np.zeros(red.shape, np.uint8),

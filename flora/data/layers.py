@@ -8,6 +8,7 @@ from typing import Final, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.atmosphere import surface_reflectance
 from flora.bands import OPTICAL_BANDS, SAR_BANDS
 from flora.chip import Chip
 
@@ -126,7 +127,9 @@ def pseudo_decibel(grey: Byte, band: str, bright: float) -> Float:
     return (BRIGHT_DB[band] + step * (grey.astype(np.float32) - np.float32(bright))).astype(np.float32)
 
 
-def sentinel2_layer(bands: Mapping[str, Numbers], valid: Bool | None = None) -> tuple[Float, Bool]:
+def sentinel2_layer(
+    bands: Mapping[str, Numbers], valid: Bool | None = None, *, toa: bool = False
+) -> tuple[Float, Bool]:
     """Turns Sentinel-2 digital numbers (reflectance x 10000) into an optical layer.
 
     Where all bands are 0 there is no data; a single 0 is a dark band, such as nir over a lake.
@@ -134,9 +137,12 @@ def sentinel2_layer(bands: Mapping[str, Numbers], valid: Bool | None = None) -> 
     Args:
         bands: Any of `red`, `green`, `blue`, `nir`, (H, W), digital numbers.
         valid: Further condition for validity, (H, W).
+        toa: The numbers are of the top of the atmosphere (L1C) and are brought to the surface.
     """
     present = np.any([numbers != 0 for numbers in bands.values()], axis=0)
     reflectance = {name: _scaled(numbers, 10000) for name, numbers in bands.items()}
+    if toa:
+        reflectance = {name: surface_reflectance(values, name) for name, values in reflectance.items()}
     return optical_layer(reflectance, present if valid is None else present & valid)
 
 

@@ -51,7 +51,7 @@ class SEN12MS(ChipDataset):
 
     - Sensor, product: Sentinel-1 GRD sigma0, Sentinel-2 L1C, MODIS land cover; 256 x 256 px, UTM, 10 m.
     - SAR: `s1` VV, VH, float32 dB, NaN no-data.
-    - Optical: `s2` 13 bands, top of atmosphere x 10000, 0 no-data; cloud-free.
+    - Optical: `s2` 13 bands, top of atmosphere x 10000, brought to the surface, 0 no-data; cloud-free.
     - Water: no flood label exists; NDWI and MNDWI of the optical image, label `index`. Radar and optical are of one
       season, not of one day.
     - Context: `lc` IGBP, LCCS land cover, land use, surface hydrology.
@@ -112,16 +112,16 @@ class SEN12MS(ChipDataset):
         vv, vh = read_bands(record.files["sar"], 2)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, zero_absent=True)
         numbers = read_bands(record.files["optical"], COUNT)
-        optical, optical_valid = sentinel2_layer(optical_bands(numbers), ~cloud(numbers))
+        optical, optical_valid = sentinel2_layer(optical_bands(numbers), ~cloud(numbers), toa=True)
         water, water_valid = index_label(numbers)
         prior = prior_valid = None
         if "prior" in record.files:
             cloudy = read_bands(record.files["prior"], COUNT)
-            prior, prior_valid = sentinel2_layer(optical_bands(cloudy), ~cloud(cloudy))
+            prior, prior_valid = sentinel2_layer(optical_bands(cloudy), ~cloud(cloudy), toa=True)
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
-            meta=self._meta(record, optical_radiometry="toa", water_label="index"),
+            meta=self._meta(record, optical_radiometry="surface", water_label="index"),
             optical=optical,
             optical_valid=optical_valid,
             prior=prior,

@@ -34,8 +34,9 @@ class Sen1Floods11(ChipDataset):
 
     - Sensor, product: Sentinel-1 GRD sigma0 and Sentinel-2 L1C; 512 x 512 px, EPSG:4326, 8.98e-5° (about 10 m).
     - SAR: `S1Hand` VV, VH, float32 dB, NaN no-data.
-    - Optical: `S2Hand` 13 bands, top of atmosphere x 10000, 0 no-data (red B4, green B3, blue B2, nir B8); of the
-      same days, seldom the same hour. Optional: chips without it have no optical layer.
+    - Optical: `S2Hand` 13 bands, top of atmosphere x 10000, 0 no-data (red B4, green B3, blue B2, nir B8),
+      brought to the surface; of the same days, seldom the same hour. Optional: chips without it have no optical
+      layer.
     - Water: `LabelHand` 1 water, 0 land, -1 no-data (cloud, off the swath); strong.
     - Reference water: `JRCWaterHand` 0/1, optional, by `context`.
     - Groups: touching chips of one split are one group.
@@ -187,8 +188,8 @@ def _read_chip(dataset: ChipDataset, record: Record, label: NDArray[np.integer],
     optical = optical_valid = None
     if "optical" in record.files:
         numbers = read_bands(record.files["optical"], COUNT)
-        optical, optical_valid = sentinel2_layer(optical_bands(numbers))
-    radiometry = "" if optical is None else "toa"
+        optical, optical_valid = sentinel2_layer(optical_bands(numbers), toa=True)
+    radiometry = "" if optical is None else "surface"
     return Chip(
         sar=sar,
         sar_valid=sar_valid,

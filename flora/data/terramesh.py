@@ -19,8 +19,9 @@ class TerraMesh(ChipDataset):
 
     - Sensor, product: Sentinel-1 RTC gamma0 and Sentinel-2 L1C; 224 x 224 px, UTM, 10 m. Published as Zarr shards.
     - SAR: `S1RTC/TILE.tif` VV, VH, float32 dB, NaN no-data.
-    - Optical: `S2L1C/TILE.tif` 13 bands, top of atmosphere x 10000, 0 no-data (`S2RGB` is a display picture and is
-      not read). Tiles processed from 2022 on carry an offset of 1000, known by their cirrus band; it is removed.
+    - Optical: `S2L1C/TILE.tif` 13 bands, top of atmosphere x 10000, 0 no-data, brought to the surface (`S2RGB` is a
+      display picture and is not read). Tiles processed from 2022 on carry an offset of 1000, known by their cirrus
+      band; it is removed.
     - Water: none published; from NDWI and MNDWI of the optical image, label `index`. Radar and optical may be
       weeks apart.
     - Context: `DEM` in m, `LULC` (1 water, 2 trees, 3 flooded vegetation, 4 crops, 5 built, 6 bare, 7 snow or ice,
@@ -52,12 +53,12 @@ class TerraMesh(ChipDataset):
         vv, vh = read_bands(record.files["sar"], 2)
         sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, zero_absent=True)
         numbers = remove_offset(read_bands(record.files["optical"], COUNT))
-        optical, optical_valid = sentinel2_layer(optical_bands(numbers))
+        optical, optical_valid = sentinel2_layer(optical_bands(numbers), toa=True)
         water, water_valid = index_label(numbers)
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
-            meta=self._meta(record, optical_radiometry="toa", water_label="index"),
+            meta=self._meta(record, optical_radiometry="surface", water_label="index"),
             optical=optical,
             optical_valid=optical_valid,
             water=water,

@@ -16,12 +16,14 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
+from flora.atmosphere import surface_reflectance
+from flora.bands import OPTICAL_BANDS
 from flora.errors import InputError
 from flora.raster.file import RasterFile, describe
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.naming import acquisition_time, scene_name
 from flora.raster.polarisation import Layer
-from flora.raster.reflectance import absent, find_optical_bands, reflectance_scale
+from flora.raster.reflectance import absent, find_optical_bands, is_l1c, reflectance_scale
 from flora.raster.warp import Mean, interpolate, meet, nearest, place
 
 # From this many picture pixels to one of the scene, their mean is taken instead of an interpolation.
@@ -39,11 +41,13 @@ class Picture:
         layers: Red, green, blue and perhaps near infrared.
         divisor: Number that stands for a reflectance of 1.
         mask: A band on the same grid that is not 0 where the picture must not be used; None without one.
+        toa: It shows the top of the atmosphere, and what is read is brought to the surface.
     """
 
     layers: tuple[Layer, ...]
     divisor: float
     mask: Layer | None = None
+    toa: bool = False
 
     def read(self, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
         """Gives one window as reflectance, NaN where invalid.
@@ -63,7 +67,11 @@ class Picture:
         if self.mask is not None:
             marked, seen = self.mask.file.read(self.mask.band.index, rows, columns, shape)
             valid &= seen & (marked == 0)
-        return np.where(valid, values / self.divisor, np.nan).astype(np.float32)
+        reflectance = np.where(valid, values / self.divisor, np.nan).astype(np.float32)
+        if self.toa:
+            pairs = zip(reflectance, OPTICAL_BANDS, strict=False)  # nir, the last, may be absent
+            reflectance = np.stack([surface_reflectance(band, name) for band, name in pairs])
+        return reflectance
 
 
 def open_optical(
@@ -81,6 +89,8 @@ def open_optical(
     Invalid, and NaN in the result, each band for itself: no-data, NaN, pixels masked out by the file or by `mask`;
     all bands together: whole-number pixels that are 0 in all of them, and 8-bit pixels painted white, as clouds are.
     Neither takes part in interpolation, so that clouds do not bleed into what lies beside them.
+
+    Sentinel-2 L1C, known by its band B10, its 13 bands or its name, is brought to the surface (`flora.atmosphere`).
 
     Args:
         paths: One file of several bands, or several on one grid.
@@ -104,7 +114,10 @@ def open_optical(
     require_same_grid([layer.file for layer in layers.values()])
     file = layers["red"].file
     divisor, scale_reason = reflectance_scale(layers, scale)
-    picture = Picture(tuple(layers.values()), divisor, _mask_layer(mask, file))
+    toa = is_l1c(files)
+    if toa:
+        scale_reason += " Sentinel-2 L1C: the air of a clear day is taken off."
+    picture = Picture(tuple(layers.values()), divisor, _mask_layer(mask, file), toa)
     own = geobox_of(file, crs_required)
     target = own if geobox is None else geobox
     how, block = _warp(picture, own, target, file)

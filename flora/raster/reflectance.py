@@ -29,6 +29,9 @@ PAINTED_WHITE: Final = 250
 # B5, B08, B8A: a description that tells which band it is.
 BAND_CODE: Final = re.compile(r"\bB\d+A?\b", re.IGNORECASE)
 
+CIRRUS: Final = "B10"  # L2A leaves it out, for it sees no ground
+L1C_NAME: Final = re.compile(r"MSIL1C|S2L1C|(?<![A-Za-z0-9])L1C(?![A-Za-z0-9])")
+
 SCALE_TAGS: Final = ("scale", "units", "unit", "reflectance_scale")
 FACTORS: Final = re.compile(r"[x×*]\s*(\d+(?:\.\d+)?)")
 
@@ -115,6 +118,20 @@ def reflectance_scale(layers: dict[str, Layer], scale: float | None = None) -> t
     if sample.size and float(np.median(sample)) > LARGEST_REFLECTANCE_MEDIAN:
         return DN_16_BIT, f"Divided by {DN_16_BIT:g}: a median of {np.median(sample):.4g} is no reflectance."
     return 1.0, "Taken as reflectance: floating-point values of that size."
+
+
+def is_l1c(files: Sequence[RasterFile]) -> bool:
+    """Says whether a picture is Sentinel-2 L1C, top of the atmosphere: by name, by its cirrus band, or by 13 bands.
+
+    Args:
+        files: One file of several bands, or one file a band.
+    """
+    if any(L1C_NAME.search(str(file.path)) for file in files):
+        return True
+    bands = [band for file in files for band in file.bands]
+    if any(BAND_CODE.fullmatch(band.description) for band in bands):
+        return any(band.description.upper() == CIRRUS for band in bands)
+    return len(bands) == len(SENTINEL2_L1C)
 
 
 def absent(values: NDArray[np.float64], dtypes: Sequence[str]) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ BEFORE: Final = ("initial", "averaged_with")
 
 
 def chain(config: Path, load: Callable[[Path], Experiment], out: Path) -> list[Experiment]:
-    """Reads an experiment and all that it goes on from.
+    """Reads an experiment and what has to be trained before it.
 
     Args:
         config: Its file.
@@ -24,12 +24,13 @@ def chain(config: Path, load: Callable[[Path], Experiment], out: Path) -> list[E
         out: Folder of runs, where the weights of each are looked for.
 
     Returns:
-        Every experiment once, each after those that it goes on from, the wanted one last; where `initial` or
+        The experiments that are to be trained, each once and after those that it goes on from, the wanted one last.
+        Those whose weights are there are left out, and with them all that they alone went on from. Where `initial` or
         `averaged_with` named an experiment, the weights that it leaves stand there now.
 
     Raises:
-        ConfigError: An experiment goes on from itself, two have one name, or one needs VGG16's weights, which are not
-            there.
+        ConfigError: An experiment goes on from itself, two have one name, one was trained with other settings, or one
+            needs VGG16's weights, which are not there.
     """
     found: dict[Path, Experiment] = {}
     _gather(config, load, out, found, ())
@@ -40,8 +41,7 @@ def chain(config: Path, load: Callable[[Path], Experiment], out: Path) -> list[E
             f"Two experiments that '{config}' goes on from are called '{min(twice)}'; give each a name of its own."
         )
     for experiment in experiments:
-        if not is_done(experiment, out):
-            _refuse_without_vgg(experiment)
+        _refuse_without_vgg(experiment)
     return experiments
 
 
@@ -51,20 +51,26 @@ def _gather(
     out: Path,
     found: dict[Path, Experiment],
     above: tuple[Path, ...],
-) -> Experiment:
+) -> None:
+    """Adds an experiment to those found, after those of its predecessors that are to be trained."""
     key = config.resolve()
     if key in above:
         raise ConfigError(f"'{config}' goes on from itself; take it out of initial or averaged_with.")
-    if key not in found:
-        experiment = load(config)
-        weights = {}
-        for setting in BEFORE:
-            named: Path | None = getattr(experiment, setting)
-            if named is not None and named.suffix in (".yaml", ".yml"):
-                before = _gather(config.parent / named, load, out, found, (*above, key))
-                weights[setting] = out / before.name / WEIGHTS
-        found[key] = experiment.model_copy(update=weights)
-    return found[key]
+    if key in found:
+        return
+    experiment = load(config)
+    before = {
+        setting: config.parent / named
+        for setting in BEFORE
+        if (named := getattr(experiment, setting)) is not None and named.suffix in (".yaml", ".yml")
+    }
+    weights = {setting: out / load(path).name / WEIGHTS for setting, path in before.items()}
+    experiment = experiment.model_copy(update=weights)
+    if above and is_done(experiment, out):
+        return
+    for path in before.values():
+        _gather(path, load, out, found, (*above, key))
+    found[key] = experiment
 
 
 def _refuse_without_vgg(experiment: Experiment) -> None:
@@ -86,7 +92,7 @@ def run_chain(
     progress: bool = True,
     say: Callable[[str], None] = lambda _: None,
 ) -> Path:
-    """Trains a chain; links whose weights are there are taken as they are.
+    """Trains a chain.
 
     Args:
         experiments: As `chain` gives them.
@@ -100,12 +106,10 @@ def run_chain(
 
     Raises:
         OutputError: A link's folder holds a run that was stopped and `resume` is off, or the last one's is done.
-        ConfigError: A link that is there was made with other settings.
     """
-    *before, wanted = experiments
-    todo = [experiment for experiment in before if not is_done(experiment, out)]
-    for number, experiment in enumerate([*todo, wanted], 1):
-        if todo:
-            say(f"Training '{experiment.name}', {number} of {len(todo) + 1}, {experiment.joint.steps} steps")
+    count = len(experiments)
+    for number, experiment in enumerate(experiments, 1):
+        if count > 1:
+            say(f"Training '{experiment.name}', {number} of {count}, {experiment.joint.steps} steps")
         weights = run(experiment, out, resume=resume, progress=progress)
     return weights
