@@ -14,7 +14,7 @@ from flora.baselines.rivals import RIVALS, score_rivals
 from flora.baselines.testbed import PublicSources
 from flora.errors import ConfigError
 from flora.train.experiment import Experiment
-from flora.train.run import run
+from flora.train.run import WEIGHTS, run
 
 # Comparisons on a network of another size stand in a file of their own, `quality_PRESET.json`.
 VARIANTS: Final = "quality.json"
@@ -103,7 +103,7 @@ def compare_variants(
         for name in chosen:
             experiment = budgeted(load(files[name]), name, seed, budget, packed)
             folder = runs / experiment.name
-            weights = folder / "flora.safetensors"
+            weights = folder / WEIGHTS
             if not weights.is_file():
                 say(f"Training {name}, seed {seed}, {budget.steps} steps")
                 run(experiment, runs, resume=folder.exists(), progress=False)
