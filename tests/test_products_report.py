@@ -55,6 +55,19 @@ def words(page: str) -> str:
     return re.sub(r"<[^>]+>", " ", page)
 
 
+def test_a_report_names_the_optical_image_and_how_it_was_read(tmp_path: Path) -> None:
+    image = {"sources": ["/data/before.tif"], "time": "2024-04-21", "read_as": "Divided by 10000: as given."}
+    told = {"optical_prior": True, "optical_image": image}
+    pages = [
+        words(write_report(product(tmp_path / name, **settings)).read_text(encoding="utf-8"))
+        for name, settings in (("guided", told), ("alone", {}), ("old", {"optical_prior": True}))
+    ]
+    assert "before.tif. 2024-04-21. Divided by 10000: as given" in pages[0]
+    assert "/data" not in pages[0]
+    assert "from radar alone" in pages[1]
+    assert re.search(r"Optical image given\s+yes", pages[2])
+
+
 def test_a_report_is_whole_and_tells_the_numbers(tmp_path: Path) -> None:
     folder = product(tmp_path / "toy")
     write_zones(folder)

@@ -142,6 +142,9 @@ def test_an_optical_image_guides_the_network(tmp_path: Path, weights: Path) -> N
         scene, tmp_path / "guided", weights=weights, tile=64, precision="fp32", optical=picture
     )
     assert (alone.optical_prior, guided.optical_prior) == (False, True)
+    assert alone.optical_image == {}
+    assert guided.optical_image["sources"] == [str(picture)]
+    assert "Divided by 10000" in guided.optical_image["read_as"]
     pixels = [rasterio.open(s.files["optical"]).read() for s in (alone, guided)]
     assert (pixels[0] != pixels[1]).mean() > 0.5
     with rasterio.open(picture) as file, rasterio.open(tmp_path / "cloud.tif", "w", **file.profile) as target:

@@ -145,6 +145,7 @@ def rows_of(summary: Summary) -> dict[str, object]:
         "share of the scene": f"{summary.water_share:.1%} of what is valid, {summary.valid_share:.1%} is",
         "read as": summary.sar_scale["why"].removeprefix("Read as ").rstrip(".") or None,
         "bands": summary.bands or None,
+        "optical image": summary.optical_image.get("read_as"),
         "time taken": f"{how}, {summary.precision} on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),

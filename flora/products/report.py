@@ -158,6 +158,16 @@ def _zone_table(figures: list[Figures]) -> str:
     return f"<section><h2>By zones</h2>{table}{rest}</section>"
 
 
+def _optical_image(told: Mapping[str, Any]) -> str:
+    """Says which optical image was given, and how it was read."""
+    if not told.get("optical_prior"):
+        return "no: from radar alone"
+    image: Mapping[str, Any] = told.get("optical_image") or {}
+    names = ", ".join(file_name(str(source)) for source in image.get("sources") or [])
+    said = (names, image.get("time"), image.get("read_as"))
+    return ". ".join(str(part).rstrip(".") for part in said if part) or "yes"
+
+
 def _provenance(result: Result) -> Rows:
     told: Mapping[str, Any] = result.summary
     model = told.get("model") or {}
@@ -168,7 +178,7 @@ def _provenance(result: Result) -> Rows:
     yield "Scene before", f"{earlier} {told.get('before_time') or ''}".strip()
     yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
     yield "Read as", str((told.get("sar_scale") or {}).get("why") or "").removeprefix("Read as ")
-    yield "Optical image given", "yes" if told.get("optical_prior") else "no: from radar alone"
+    yield "Optical image given", _optical_image(told)
     yield (
         "Weights",
         f"{file_name(str(model.get('weights') or 'shipped'))}, sha256 {model.get('weights_sha256')}",

@@ -48,6 +48,7 @@ class Summary:
         threshold: Probability from which a pixel is water.
         model: Weights file, its checksum and what is known of its training.
         optical_prior: An optical image was given beside the radar.
+        optical_image: Its files, its time and how it was read; empty without one.
         tile: Side of a tile, px.
         margin: What a tile read around its core, px.
         precision: Number format of the convolutions.
@@ -81,6 +82,7 @@ class Summary:
     threshold: float
     model: dict[str, Any]
     optical_prior: bool
+    optical_image: dict[str, Any]
     tile: int
     margin: int
     precision: str
@@ -157,6 +159,7 @@ def summarize(
         threshold=float(settings["threshold"]),
         model={key: settings.get(key) for key in ("weights", "weights_sha256", "temperature", "provenance")},
         optical_prior=bool(settings["optical_prior"]),
+        optical_image=dict(settings["optical_image"]),
         tile=int(settings["tile"]),
         margin=int(settings["margin"]),
         precision=str(settings["precision"]),

@@ -65,7 +65,7 @@ def predict(
         scale of the reflectance; float32, NaN where the scene has no valid band. `radar` (polarisation, y, x) is what
         the network saw, dB, so that what is computed with the rest need not read the scene again. Attributes tell
         `threshold`, `temperature`, `provenance`, `weights`, `weights_sha256`, `inputs`, `tile`, `margin`, `precision`,
-        `device`, `tta`, `backend` and `optical_prior`.
+        `device`, `tta`, `backend`, `optical_prior`, and `optical_image`: what that image was read as.
 
     Raises:
         InputError: The scene lacks VV or VH, or the optical image lies on another grid.
@@ -95,8 +95,22 @@ def predict(
         "tta": tta,
         "backend": runs_on,
         "optical_prior": optical is not None,
+        "optical_image": _told_of(optical),
     }
     return _dataset(packed, scene, attrs)
+
+
+def _told_of(optical: xr.Dataset | None) -> dict[str, Any]:
+    """Gives what an optical image says of itself: its files, its time, and how it was read."""
+    told = {} if optical is None else optical.attrs
+    keys = {
+        "source": "sources",
+        "time": "time",
+        "optical_scale_reason": "read_as",
+        "band_reason": "bands",
+        "warp": "warp",
+    }
+    return {name: told[key] for key, name in keys.items() if key in told}
 
 
 class _TileJob:
