@@ -72,7 +72,7 @@ def test_scale_and_offset_of_the_band(tmp_path: Path) -> None:
     ],
 )
 def test_bands(tmp_path: Path, count: int, names: tuple, asked: tuple | None, expected: tuple) -> None:
-    stored = np.stack([np.full((8, 9), 1000 + i, np.uint16) for i in range(count)])
+    stored = np.stack([np.full((8, 9), 700 + i, np.uint16) for i in range(count)])
     found = open_optical(
         write(tmp_path / "o.tif", stored, names=names, photometric="MINISBLACK"), bands=asked
     )
@@ -80,10 +80,41 @@ def test_bands(tmp_path: Path, count: int, names: tuple, asked: tuple | None, ex
         if position is None:
             assert name not in found
             continue
-        wanted = np.float32((1000 + position) / 1e4)
+        wanted = np.float32((700 + position) / 1e4)
         if count == 13:  # L1C
             wanted = surface_reflectance(wanted, name)
         assert float(found[name][0, 0]) == pytest.approx(float(wanted), abs=1e-6)
+
+
+L2A = "S2A_MSIL2A_20240506T132231_N{}_R081_T22JDM_20240506T190805.tif"
+
+
+@pytest.mark.parametrize(
+    ("name", "count", "dark", "added"),
+    [
+        (L2A.format("0510"), 4, 1040, 1000),
+        (L2A.format("0301"), 4, 1040, 0),  # an older baseline
+        (L2A.format("0510"), 4, 300, 0),  # taken off already, by an archive that kept the name
+        ("T22JDM_20240506T132229_RGB.tif", 3, 1040, 1000),
+        ("T22JDM_20210506T132229_RGB.tif", 3, 1040, 0),
+        ("snow.tif", 3, 4000, 0),  # nothing says so
+        ("chip_S2Hand.tif", 13, 1010, 1000),  # its cirrus band sees 0.1
+        ("chip_S2Hand.tif", 13, 10, 0),
+    ],
+)
+def test_what_new_products_add_is_taken_off(
+    tmp_path: Path, name: str, count: int, dark: int, added: int
+) -> None:
+    stored = np.full((count, 40, 40), dark, np.uint16)
+    stored[:, :20] += 700
+    stored[:, 0] = 0
+    found = open_optical(write(tmp_path / name, stored, photometric="MINISBLACK"))
+    reflectance = (np.array([dark, dark + 700], np.float64) - added) / 1e4
+    for band in RGB:
+        wanted = surface_reflectance(reflectance, band) if count == 13 else reflectance
+        assert [float(found[band][39, 0]), float(found[band][10, 0])] == pytest.approx(wanted, abs=1e-6)
+        assert np.isnan(found[band][0]).all()
+    assert ("taken off first" in found.attrs["optical_scale_reason"]) == bool(added)
 
 
 def test_one_file_a_band(tmp_path: Path) -> None:

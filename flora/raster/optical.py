@@ -23,7 +23,7 @@ from flora.raster.file import RasterFile, describe
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.naming import acquisition_time, scene_name
 from flora.raster.polarisation import Layer
-from flora.raster.reflectance import absent, find_optical_bands, is_l1c, reflectance_scale
+from flora.raster.reflectance import absent, added_offset, find_optical_bands, is_l1c, reflectance_scale
 from flora.raster.warp import Mean, interpolate, meet, nearest, place
 
 # From this many picture pixels to one of the scene, their mean is taken instead of an interpolation.
@@ -42,12 +42,14 @@ class Picture:
         divisor: Number that stands for a reflectance of 1.
         mask: A band on the same grid that is not 0 where the picture must not be used; None without one.
         toa: It shows the top of the atmosphere, and what is read is brought to the surface.
+        offset: What its numbers carry on top; what is below it becomes 0.
     """
 
     layers: tuple[Layer, ...]
     divisor: float
     mask: Layer | None = None
     toa: bool = False
+    offset: float = 0.0
 
     def read(self, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
         """Gives one window as reflectance, NaN where invalid.
@@ -67,6 +69,8 @@ class Picture:
         if self.mask is not None:
             marked, seen = self.mask.file.read(self.mask.band.index, rows, columns, shape)
             valid &= seen & (marked == 0)
+        if self.offset:
+            values = np.maximum(values - self.offset, 0)
         reflectance = np.where(valid, values / self.divisor, np.nan).astype(np.float32)
         if self.toa:
             pairs = zip(reflectance, OPTICAL_BANDS, strict=False)  # nir, the last, may be absent
@@ -90,6 +94,7 @@ def open_optical(
     all bands together: whole-number pixels that are 0 in all of them, and 8-bit pixels painted white, as clouds are.
     Neither takes part in interpolation, so that clouds do not bleed into what lies beside them.
 
+    Numbers of Sentinel-2's processing baseline 04.00 and later lose what was added to them (`added_offset`).
     Sentinel-2 L1C, known by its band B10, its 13 bands or its name, is brought to the surface (`flora.atmosphere`).
 
     Args:
@@ -117,7 +122,10 @@ def open_optical(
     toa = is_l1c(files)
     if toa:
         scale_reason += " Sentinel-2 L1C: the air of a clear day is taken off."
-    picture = Picture(tuple(layers.values()), divisor, _mask_layer(mask, file), toa)
+    offset = added_offset(files, layers)
+    if offset:
+        scale_reason += f" {offset:g} taken off first, as Sentinel-2's numbers carry since 2022."
+    picture = Picture(tuple(layers.values()), divisor, _mask_layer(mask, file), toa, offset)
     own = geobox_of(file, crs_required)
     target = own if geobox is None else geobox
     how, block = _warp(picture, own, target, file)

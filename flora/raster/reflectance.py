@@ -32,6 +32,13 @@ BAND_CODE: Final = re.compile(r"\bB\d+A?\b", re.IGNORECASE)
 CIRRUS: Final = "B10"  # L2A leaves it out, for it sees no ground
 L1C_NAME: Final = re.compile(r"MSIL1C|S2L1C|(?<![A-Za-z0-9])L1C(?![A-Za-z0-9])")
 
+# What is added to every number since January 2022, and the names that tell: S2A_MSIL2A_20240506T132231_N0510_R081_...
+# and T22JDM_20240506T132229_B04_10m.
+OFFSET: Final = 1000.0
+OFFSET_SINCE: Final = "20220125"
+BASELINE: Final = re.compile(r"MSIL[12][AC]_\d{8}T\d{6}_N(\d{4})")
+GRANULE: Final = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}")
+
 SCALE_TAGS: Final = ("scale", "units", "unit", "reflectance_scale")
 FACTORS: Final = re.compile(r"[x×*]\s*(\d+(?:\.\d+)?)")
 
@@ -132,6 +139,53 @@ def is_l1c(files: Sequence[RasterFile]) -> bool:
     if any(BAND_CODE.fullmatch(band.description) for band in bands):
         return any(band.description.upper() == CIRRUS for band in bands)
     return len(bands) == len(SENTINEL2_L1C)
+
+
+def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> float:
+    """Finds what Sentinel-2's whole numbers carry on top since processing baseline 04.00 (January 2022).
+
+    It is taken for there where the files say so (baseline in a product's name, date in a granule's, or a cirrus band
+    that sees 0.1) *and* no band has a dark pixel below it: archives that take it off keep the names.
+
+    Args:
+        files: All files of the picture.
+        layers: Red, green, blue and perhaps near infrared.
+
+    Returns:
+        1000, or 0.
+
+    Source: Sentinel-2 L1C and L2A, RADIO_ADD_OFFSET and BOA_ADD_OFFSET.
+    """
+    plain = all((layer.band.scale, layer.band.offset) == (1.0, 0.0) for layer in layers.values())
+    whole = all(np.issubdtype(np.dtype(layer.band.dtype), np.integer) for layer in layers.values())
+    if not plain or not whole or any(np.dtype(layer.band.dtype).itemsize < 2 for layer in layers.values()):
+        return 0.0
+    cirrus = [layer for file in files for layer in _cirrus(file)]
+    if not (any(_is_new(str(file.path)) for file in files) or cirrus):
+        return 0.0
+    return OFFSET if all(_darkest(layer) >= 0.9 * OFFSET for layer in [*layers.values(), *cirrus]) else 0.0
+
+
+def _is_new(path: str) -> bool:
+    """Says whether a product's or a granule's name is of processing baseline 04.00 or later."""
+    if baseline := BASELINE.search(path):
+        return int(baseline[1]) >= 400
+    granule = GRANULE.search(path)
+    return granule is not None and granule[1] >= OFFSET_SINCE
+
+
+def _cirrus(file: RasterFile) -> list[Layer]:
+    """Gives the cirrus band of a file of L1C, which sees no ground."""
+    bands = [band for band in file.bands if band.description.upper() == CIRRUS]
+    if not bands and len(file.bands) == len(SENTINEL2_L1C) and not any(b.description for b in file.bands):
+        bands = [file.bands[SENTINEL2_L1C.index(CIRRUS)]]
+    return [Layer(file, band) for band in bands]
+
+
+def _darkest(layer: Layer) -> float:
+    """Gives a band's darkest number, but for a two-hundredth of its pixels; 0 where it has none."""
+    sample = sample_of(layer)
+    return float(np.percentile(sample, 0.5)) if sample.size else 0.0
 
 
 def absent(values: NDArray[np.float64], dtypes: Sequence[str]) -> NDArray[np.bool_]:
