@@ -148,7 +148,7 @@ def test_weights_are_scored_once_and_again_when_they_change(
     assert asked == ["again"]
     page = write_page(tmp_path, tmp_path / "docs" / "results.md")[0].read_text()
     assert "**FLoRA, w**" in page
-    assert "2 chips; strong water labels; toa reflectance" in page
+    assert "2 chips; strong water labels; surface reflectance" in page
 
 
 def test_sources_that_are_not_there_are_named(tree: Path, tmp_path: Path) -> None:
