@@ -19,6 +19,10 @@ RGB_BANDS: Final = OPTICAL_BANDS[:3]
 SENTINEL2_L1C: Final = ("B1", "B2", "B3", "B4", "B5", "B6", "B7", "B8", "B8A", "B9", "B10", "B11", "B12")
 SENTINEL2_NAMES: Final = {"red": "B4", "green": "B3", "blue": "B2", "nir": "B8", "swir": "B11"}
 
+# Processing baseline 04.00 (January 2022) and later add this to every number.
+# Source: Sentinel-2 L1C and L2A, RADIO_ADD_OFFSET and BOA_ADD_OFFSET.
+SENTINEL2_OFFSET: Final = 1000
+
 Array = NDArray[Any]
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flora.bands import OPTICAL_BANDS, SENTINEL2_L1C, sentinel2_index
+from flora.bands import OPTICAL_BANDS, SENTINEL2_L1C, SENTINEL2_OFFSET, sentinel2_index
 from flora.data.index_label import index_water
 
 Float = NDArray[np.float32]
@@ -17,9 +17,6 @@ Numbers = NDArray[np.integer]
 
 COUNT: Final = len(SENTINEL2_L1C)
 CIRRUS: Final = SENTINEL2_L1C.index("B10")
-# Processing baseline 04.00 (January 2022) and later add this to every number.
-# Source: Sentinel-2 L1C, processing baseline 04.00, RADIO_ADD_OFFSET.
-OFFSET: Final = 1000
 # Cloud: bright in blue and without colour. Deserts and roofs are bright too, but red; snow counts as cloud here.
 CLOUD_BLUE: Final = 0.22
 CLOUD_RIM: Final = 8
@@ -37,10 +34,10 @@ def remove_offset(numbers: Numbers) -> NDArray[np.int32]:
         Digital numbers without offset, 0 no-data, at least 1 elsewhere.
     """
     present = numbers > 0
-    shifted = present.any() and int(numbers[present].min()) >= 0.9 * OFFSET
-    if not (shifted and int(numbers[CIRRUS][present[CIRRUS]].min()) >= 0.9 * OFFSET):
+    shifted = present.any() and int(numbers[present].min()) >= 0.9 * SENTINEL2_OFFSET
+    if not (shifted and int(numbers[CIRRUS][present[CIRRUS]].min()) >= 0.9 * SENTINEL2_OFFSET):
         return numbers.astype(np.int32)
-    return np.where(present, np.maximum(numbers.astype(np.int32) - OFFSET, 1), 0)
+    return np.where(present, np.maximum(numbers.astype(np.int32) - SENTINEL2_OFFSET, 1), 0)
 
 
 def optical_bands(numbers: NDArray[np.integer]) -> dict[str, NDArray[np.integer]]:

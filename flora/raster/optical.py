@@ -49,7 +49,7 @@ class Picture:
     divisor: float
     mask: Layer | None = None
     toa: bool = False
-    offset: float = 0.0
+    offset: int = 0
 
     def read(self, rows: slice, columns: slice, shape: tuple[int, int] | None = None) -> NDArray[np.float32]:
         """Gives one window as reflectance, NaN where invalid.
@@ -124,7 +124,7 @@ def open_optical(
         scale_reason += " Sentinel-2 L1C: the air of a clear day is taken off."
     offset = added_offset(files, layers)
     if offset:
-        scale_reason += f" {offset:g} taken off first, as Sentinel-2's numbers carry since 2022."
+        scale_reason += f" {offset} taken off first, as Sentinel-2's numbers carry since 2022."
     picture = Picture(tuple(layers.values()), divisor, _mask_layer(mask, file), toa, offset)
     own = geobox_of(file, crs_required)
     target = own if geobox is None else geobox

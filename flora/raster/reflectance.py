@@ -9,7 +9,14 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flora.bands import OPTICAL_BANDS, RGB_BANDS, SENTINEL2_L1C, SENTINEL2_NAMES, sentinel2_index
+from flora.bands import (
+    OPTICAL_BANDS,
+    RGB_BANDS,
+    SENTINEL2_L1C,
+    SENTINEL2_NAMES,
+    SENTINEL2_OFFSET,
+    sentinel2_index,
+)
 from flora.errors import InputError
 from flora.raster.file import RasterFile
 from flora.raster.polarisation import Layer
@@ -32,9 +39,7 @@ BAND_CODE: Final = re.compile(r"\bB\d+A?\b", re.IGNORECASE)
 CIRRUS: Final = "B10"  # L2A leaves it out, for it sees no ground
 L1C_NAME: Final = re.compile(r"MSIL1C|S2L1C|(?<![A-Za-z0-9])L1C(?![A-Za-z0-9])")
 
-# What is added to every number since January 2022, and the names that tell: S2A_MSIL2A_20240506T132231_N0510_R081_...
-# and T22JDM_20240506T132229_B04_10m.
-OFFSET: Final = 1000.0
+# Names that tell of the offset: S2A_MSIL2A_20240506T132231_N0510_R081_... and T22JDM_20240506T132229_B04_10m.
 OFFSET_SINCE: Final = "20220125"
 BASELINE: Final = re.compile(r"MSIL[12][AC]_\d{8}T\d{6}_N(\d{4})")
 GRANULE: Final = re.compile(r"T\d{2}[A-Z]{3}_(\d{8})T\d{6}")
@@ -141,7 +146,7 @@ def is_l1c(files: Sequence[RasterFile]) -> bool:
     return len(bands) == len(SENTINEL2_L1C)
 
 
-def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> float:
+def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> int:
     """Finds what Sentinel-2's whole numbers carry on top since processing baseline 04.00 (January 2022).
 
     It is taken for there where the files say so (baseline in a product's name, date in a granule's, or a cirrus band
@@ -153,17 +158,16 @@ def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> float
 
     Returns:
         1000, or 0.
-
-    Source: Sentinel-2 L1C and L2A, RADIO_ADD_OFFSET and BOA_ADD_OFFSET.
     """
     plain = all((layer.band.scale, layer.band.offset) == (1.0, 0.0) for layer in layers.values())
     whole = all(np.issubdtype(np.dtype(layer.band.dtype), np.integer) for layer in layers.values())
     if not plain or not whole or any(np.dtype(layer.band.dtype).itemsize < 2 for layer in layers.values()):
-        return 0.0
+        return 0
     cirrus = [layer for file in files for layer in _cirrus(file)]
     if not (any(_is_new(str(file.path)) for file in files) or cirrus):
-        return 0.0
-    return OFFSET if all(_darkest(layer) >= 0.9 * OFFSET for layer in [*layers.values(), *cirrus]) else 0.0
+        return 0
+    used = [*layers.values(), *cirrus]
+    return SENTINEL2_OFFSET if all(_darkest(layer) >= 0.9 * SENTINEL2_OFFSET for layer in used) else 0
 
 
 def _is_new(path: str) -> bool:

@@ -64,15 +64,7 @@ def choose(model: Network, experiment: Experiment) -> Choice:
             elif lone_grey(batch.meta[0], batch.sar_valid[0].numpy()):
                 counted.append(grey)
             for counts in counted:
-                counts.update(
-                    output.water_logits,
-                    output.optical,
-                    batch.water,
-                    batch.water_valid,
-                    batch.optical[:, :3],
-                    batch.optical_valid[:, :3],
-                    [meta.dataset for meta in batch.meta],
-                )
+                counts.add(output, batch)
     chosen = calibrated if calibrated.counts else scores
     temperature = chosen.choose_temperature()
     return Choice(

@@ -63,15 +63,7 @@ class Stage(L.LightningModule):
 
     def count(self, output: Output, batch: Batch) -> None:
         """Adds one validation batch to the scores of its dataset."""
-        self.scores.update(
-            output.water_logits,
-            output.optical,
-            batch.water,
-            batch.water_valid,
-            batch.optical[:, :3],
-            batch.optical_valid[:, :3],
-            [meta.dataset for meta in batch.meta],
-        )
+        self.scores.add(output, batch)
 
     def on_validation_epoch_end(self) -> None:
         """Logs scores by dataset and their mean."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 import torch
 from torch import Tensor
 
+from flora.chip import Batch
+from flora.model import Output
 from flora.normalize import reflectance_to_unit
 
 LIMIT = 12.0  # logits beyond are counted as the limit
@@ -73,6 +75,18 @@ class ValidationScores:
                 counts.logits[label] += torch.bincount(chosen, minlength=BINS).cpu()
             counts.squared += float(error[index][true_valid[index]].sum())
             counts.values += int(true_valid[index].sum())
+
+    def add(self, output: Output, batch: Batch) -> None:
+        """Adds what a network gave for a batch."""
+        self.update(
+            output.water_logits,
+            output.optical,
+            batch.water,
+            batch.water_valid,
+            batch.optical[:, :3],
+            batch.optical_valid[:, :3],
+            [meta.dataset for meta in batch.meta],
+        )
 
     def compute(self) -> dict[str, float]:
         """Gives `val/iou/DATASET` and `val/psnr/DATASET` and their means.

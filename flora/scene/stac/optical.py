@@ -14,6 +14,7 @@ from odc.geo.geobox import GeoBox
 from shapely.geometry import Polygon, shape
 from shapely.ops import unary_union
 
+from flora.bands import SENTINEL2_OFFSET
 from flora.scene.stac.catalog import time_of
 from flora.scene.stac.mosaic import CHUNK
 from flora.scene.stac.remote import prepare, sign
@@ -36,9 +37,6 @@ NAMES: Final = (
 )
 # Scene classification of Sen2Cor: no data, saturated, cloud shadow, medium and high cloud, cirrus.
 UNUSABLE: Final = (0, 1, 3, 8, 9, 10)
-# From processing baseline 04.00 every number is larger by this.
-# Source: Sentinel-2 L2A, processing baseline 04.00, BOA_ADD_OFFSET.
-OFFSET: Final = 1000
 
 
 def nearest_date(items: Sequence[Item], time: datetime, area: Polygon) -> list[Item]:
@@ -131,7 +129,7 @@ def offset_of(properties: Mapping[str, Any]) -> int:
         return 0
     baseline = str(properties.get("s2:processing_baseline") or properties.get("processing:version") or "0")
     try:
-        return OFFSET if float(baseline) >= 4 else 0
+        return SENTINEL2_OFFSET if float(baseline) >= 4 else 0
     except ValueError:
         return 0
 
