@@ -16,7 +16,7 @@ from torch import Tensor
 
 from flora import normalize
 from flora.bands import RGB_BANDS, SAR_BANDS
-from flora.chip import Chip, lone_grey
+from flora.chip import Chip, grey_bands
 from flora.errors import CheckpointError
 from flora.model.family import Network, build, parse_sizes
 
@@ -37,6 +37,7 @@ class Checkpoint:
         path: File it was read from, None for one in memory.
         threshold_grey: The same as `threshold` for one polarisation in grey values of unknown stretch, which leave
             more in doubt than a scene in dB; None where validation held none.
+        threshold_grey_pair: The same for both polarisations in such values.
     """
 
     model: Network
@@ -45,6 +46,7 @@ class Checkpoint:
     provenance: dict[str, Any] = field(default_factory=dict)
     path: Path | None = None
     threshold_grey: float | None = None
+    threshold_grey_pair: float | None = None
 
     def threshold_for(self, chips: Iterable[Chip]) -> float:
         """Gives the probability from which a pixel is called water, in chips of one source.
@@ -52,9 +54,9 @@ class Checkpoint:
         They are read alike, so that the first with a valid pixel tells what the radar is.
         """
         first = next((chip for chip in chips if chip.sar_valid.any()), None)
-        if first is not None and self.threshold_grey is not None and lone_grey(first.meta, first.sar_valid):
-            return self.threshold_grey
-        return self.threshold
+        bands = grey_bands(first.meta, first.sar_valid) if first is not None else 0
+        own = (None, self.threshold_grey, self.threshold_grey_pair)[bands]
+        return self.threshold if own is None else own
 
     def probability(self, logits: Tensor) -> Tensor:
         """Turns water logits of any shape into a calibrated probability."""
@@ -108,6 +110,7 @@ def save(path: str | Path, checkpoint: Checkpoint, dtype: torch.dtype = torch.fl
         "constants": constants(),
         "threshold": checkpoint.threshold,
         "threshold_grey": checkpoint.threshold_grey,
+        "threshold_grey_pair": checkpoint.threshold_grey_pair,
         "temperature": checkpoint.temperature,
         "provenance": checkpoint.provenance,
     }
@@ -186,4 +189,5 @@ def load(path: str | Path | None = None) -> Checkpoint:
         header["provenance"],
         path,
         header.get("threshold_grey"),
+        header.get("threshold_grey_pair"),
     )

@@ -181,14 +181,14 @@ def pad(chip: Chip, height: int, width: int) -> Chip:
     return chip.with_layers(**layers)
 
 
-def lone_grey(meta: ChipMeta, sar_valid: Bool) -> bool:
-    """Tells whether radar is one polarisation in grey values of unknown stretch: the least that is mapped.
+def grey_bands(meta: ChipMeta, sar_valid: Bool) -> int:
+    """Counts the polarisations that are grey values of unknown stretch: 0 for calibrated radar, else 1 or 2.
 
     Args:
         meta: Of the chip.
         sar_valid: A plane a band, (2, H, W).
     """
-    return meta.sar_radiometry == "stretched" and int(sar_valid.any(axis=(1, 2)).sum()) == 1
+    return int(sar_valid.any(axis=(1, 2)).sum()) if meta.sar_radiometry == "stretched" else 0
 
 
 # Trust in a label by how it was made, and in optical radiometry by how it was processed.

@@ -46,9 +46,9 @@ def test_temperature_softens_the_probability(saved: Path) -> None:
 
 @pytest.mark.parametrize(
     ("radiometry", "bands", "wanted"),
-    [("stretched", 1, 0.2), ("stretched", 2, 0.42), ("calibrated", 1, 0.42), ("calibrated", 2, 0.42)],
+    [("stretched", 1, 0.2), ("stretched", 2, 0.8), ("calibrated", 1, 0.42), ("calibrated", 2, 0.42)],
 )
-def test_one_grey_band_has_a_threshold_of_its_own(
+def test_grey_bands_have_thresholds_of_their_own(
     saved: Path, radiometry: str, bands: int, wanted: float
 ) -> None:
     valid = np.zeros((2, 4, 4), np.bool_)
@@ -58,7 +58,7 @@ def test_one_grey_band_has_a_threshold_of_its_own(
     loaded = checkpoint.load(saved)
     unseen = replace(chip, sar_valid=np.zeros((2, 4, 4), np.bool_))
     assert loaded.threshold_for([chip]) == 0.42  # none was chosen
-    loaded.threshold_grey = 0.2
+    loaded.threshold_grey, loaded.threshold_grey_pair = 0.2, 0.8
     again = checkpoint.load(checkpoint.save(saved, loaded))
     assert again.threshold_for([unseen, chip]) == wanted
     assert again.threshold_for([unseen]) == 0.42

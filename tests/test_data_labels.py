@@ -15,6 +15,7 @@ from flora.data.guaiba import flood_unseen
 from flora.data.index_label import index_water
 from flora.data.ombria import Ombria, after_water, false_colour_water, radar_dark
 from flora.data.sentinel2 import COUNT, cloud, index_label, optical_bands, remove_offset
+from flora.data.splits import require_disjoint
 from flora.errors import DataError
 
 VEGETATION, WATER, BLACK_RIVER, CLOUD = (90, 110, 40), (10, 20, 60), (8, 6, 9), (150, 160, 140)
@@ -138,21 +139,21 @@ def test_ombria_opens_as_published_and_leaves_the_leaking_test_alone(tmp_path: P
     assert [len(open_dataset("ombria", tabled, split)) for split in ("train", "val", "test")] == [2, 2, 0]  # type: ignore[arg-type]
 
 
-def write_etci(root: Path, scene: str, labelled: bool = True) -> Path:
+def write_etci(root: Path, scene: str, labelled: bool = True, column: int = 7) -> Path:
     tiles = root / scene / "tiles"
     layers = {"vv": grey(120, 256), "vh": grey(140, 256)} | (
         {"flood_label": grey(255, 256)} if labelled else {}
     )
     for layer, array in layers.items():
-        (tiles / layer).mkdir(parents=True)
+        (tiles / layer).mkdir(parents=True, exist_ok=True)
         ending = "" if layer == "flood_label" else f"_{layer}"
-        Image.fromarray(array).save(tiles / layer / f"{scene}_x-3_y-7{ending}.png")
+        Image.fromarray(array).save(tiles / layer / f"{scene}_x-3_y-{column}{ending}.png")
     return root
 
 
 def test_etci_opens_as_published_and_x_is_the_row(tmp_path: Path) -> None:
     write_etci(tmp_path, "bangladesh_20170314t115609")
-    write_etci(tmp_path, "northal_20190630t234655", labelled=False)
+    write_etci(tmp_path, "northal_20190630t234655", labelled=False, column=11)
     train = open_dataset("etci2021", tmp_path)
     first, second = train.records
     assert first.footprint is not None
@@ -167,6 +168,16 @@ def test_etci_opens_as_published_and_x_is_the_row(tmp_path: Path) -> None:
         and dry.water_valid.all()
     )
     assert wet.sar[0, 0, 0] == pytest.approx(-9.0) and wet.sar[1, 0, 0] == pytest.approx(-15.5)
+
+
+def test_etci_keeps_the_west_of_alabama_for_validation(tmp_path: Path) -> None:
+    for column in (1, 8, 9, 10, 11, 37):
+        write_etci(tmp_path, "northal_20190302t234651", column=column)
+    found = open_dataset("etci2021", tmp_path, "all")
+    column_of = {record.chip.rsplit("-", 1)[1]: record.split for record in found.records}
+    assert column_of == {"1": "val", "8": "val", "11": "train", "37": "train"}
+    assert {record.chip.rsplit("-", 1)[1] for record in found.skipped} == {"9", "10"}
+    require_disjoint(found.records, "etci2021")
 
 
 def test_etci_levels_a_scene_as_a_whole(tmp_path: Path) -> None:

@@ -242,9 +242,12 @@ def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(packed: Path, tmp_p
     assert (joint / "csv-2" / "metrics.csv").is_file()
 
 
-def test_one_grey_band_gets_its_threshold_from_its_own_chips(packed: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("pair", [False, True])
+def test_grey_bands_get_their_threshold_from_their_own_chips(
+    packed: Path, tmp_path: Path, pair: bool
+) -> None:
     made = made_chip(12, split="val")
-    bands = np.stack([made.sar_valid[0], np.zeros_like(made.sar_valid[0])])
+    bands = np.stack([made.sar_valid[0], made.sar_valid[0] & pair])
     meta = replace(made.meta, dataset="greys", sar_radiometry="stretched")
     grey = replace(made, sar_valid=bands, meta=meta)
     mixed = tmp_path / "packed"
@@ -259,8 +262,10 @@ def test_one_grey_band_gets_its_threshold_from_its_own_chips(packed: Path, tmp_p
         output = model.folded()(batch.sar, batch.sar_valid)
     none = torch.zeros(1, 3, 128, 128)
     alone.update(output.water_logits, none, batch.water, batch.water_valid, none, none.bool(), ["greys"])
-    assert chosen.threshold_grey == alone.best_threshold(chosen.temperature)
-    assert choose(model, experiment(packed)).threshold_grey is None
+    one, both = chosen.threshold_grey, chosen.threshold_grey_pair
+    own, other = (both, one) if pair else (one, both)
+    assert own == alone.best_threshold(chosen.temperature) and other is None
+    assert choose(model, experiment(packed))[2:4] == (None, None)
 
 
 def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -> None:

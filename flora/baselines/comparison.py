@@ -142,6 +142,7 @@ def _facts(loaded: Checkpoint) -> Scores:
     return {
         "threshold": loaded.threshold,
         "threshold_grey": loaded.threshold_grey,
+        "threshold_grey_pair": loaded.threshold_grey_pair,
         "temperature": loaded.temperature,
         "parameters": parameters,
         "network": loaded.model.config.name,

@@ -69,11 +69,14 @@ def of_weights(path: Path) -> dict[str, Any]:
         "widths": ", ".join(map(str, model.config.widths)),
         "grid, halo, margin": f"{model.grid}, {model.halo}, {model.margin} px",
         "threshold": f"{loaded.threshold:.3f}",
-        **(
-            {"threshold, one grey band": f"{loaded.threshold_grey:.3f}"}
-            if loaded.threshold_grey is not None
-            else {}
-        ),
+        **{
+            f"threshold, {bands}": f"{own:.3f}"
+            for bands, own in (
+                ("one grey band", loaded.threshold_grey),
+                ("two grey bands", loaded.threshold_grey_pair),
+            )
+            if own is not None
+        },
         "temperature": f"{loaded.temperature:.3f}",
         **{key: _plain(value) for key, value in provenance.items()},
     }

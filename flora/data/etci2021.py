@@ -19,6 +19,10 @@ from flora.errors import DataError
 
 # Whole regions, so that no place is on both sides. Alabama's two dates show the same ground.
 REGION_SPLITS: Final = {"northal": "train", "bangladesh": "train", "florence": "val", "nebraska": "test"}
+# But the west of Alabama, by its column of tiles, is for validation: there is no other for two bands of grey where
+# Florence is not at hand. Two columns between belong to neither; the two dates' grids need not lie on each other.
+WEST_REGION: Final = "northal"
+WEST_LAST, EAST_FIRST = 8, 11
 PIXEL_M: Final = 30.0
 TILE: Final = 256
 # Tiles of a scene that are read to learn its stretch.
@@ -35,8 +39,9 @@ class ETCI2021(ChipDataset):
     - Water: `flood_label` 255 (or 1) water, 0 land: open water of that day, permanent water included; strong.
       `water_body_label` holds coarse permanent polygons up to 10 px off: read by `context`, never joined.
       Tiles of later, dry dates have empty masks and are land everywhere.
-    - Splits: by region: Alabama (`northal`) and Bangladesh train, Florence val, Nebraska test. Tiles whose
-      `flag` in `tiles.csv` calls the mask likely wrong are left out.
+    - Splits: by region: Alabama (`northal`) and Bangladesh train, Florence and the west of Alabama (columns up to 8;
+      9 and 10 are left out) val, Nebraska test. Tiles whose `flag` in `tiles.csv` calls the mask likely wrong are
+      left out.
     - File names: x is the row, y the column of the tile in its scene.
     - Size: 33,405 tiles published. Licence: as of the competition; contains modified Copernicus Sentinel data.
     - Paper: ETCI 2021 Competition on Flood Detection, NASA IMPACT and IEEE GRSS.
@@ -91,11 +96,15 @@ class ETCI2021(ChipDataset):
             files["water"] = self.listing.picture(tiles / "flood_label" / row["tile"])
         top, left = int(row["row"]) * TILE, int(row["col"]) * TILE
         doubtful = row["flag"] if labelled else ""
+        column = int(row["col"])
+        west = region == WEST_REGION and column <= WEST_LAST
+        if region == WEST_REGION and WEST_LAST < column < EAST_FIRST:
+            doubtful = doubtful or "between training and validation ground"
         return Record(
             chip=row["tile"],
             event=region,
-            group=region,
-            split=REGION_SPLITS[region],
+            group=f"{region}_west" if west else region,
+            split="val" if west else REGION_SPLITS[region],
             files=files,
             footprint=Footprint(row["scene"], left, top, left + TILE - 1, top + TILE - 1),
             skip=self.listing.missing(files) or doubtful,

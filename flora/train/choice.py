@@ -7,7 +7,7 @@ from typing import NamedTuple
 import torch
 from torch.utils.data import DataLoader
 
-from flora.chip import Batch, Chip, collate, lone_grey, pad
+from flora.chip import Batch, Chip, collate, grey_bands, pad
 from flora.data.loader import validation_chips
 from flora.model.family import Network
 from flora.train.experiment import Experiment
@@ -37,12 +37,14 @@ class Choice(NamedTuple):
         temperature: Divides the water logits.
         threshold: Probability from which a pixel is water.
         threshold_grey: The same for one polarisation in grey values; None without such chips.
+        threshold_grey_pair: The same for both polarisations in grey values.
         scores: Of all chips, by name.
     """
 
     temperature: float
     threshold: float
     threshold_grey: float | None
+    threshold_grey_pair: float | None
     scores: dict[str, float]
 
 
@@ -50,26 +52,24 @@ def choose(model: Network, experiment: Experiment) -> Choice:
     """Chooses temperature and thresholds on the validation chips, radar alone.
 
     Temperature and threshold come from calibrated radar, which is what a user's scene is, where there is any: grey
-    values of unknown stretch say nothing about the logits of a scene in dB. One polarisation in grey values has a
-    threshold of its own.
+    values of unknown stretch say nothing about the logits of a scene in dB. Grey values have thresholds of their own,
+    one for each number of polarisations.
     """
-    scores, calibrated, grey = ValidationScores(), ValidationScores(), ValidationScores()
+    scores = ValidationScores()
+    by_grey_bands = [ValidationScores() for _ in range(3)]
     twin = model.folded()
     with torch.inference_mode():
         for batch in validation_loader(experiment):
             output = twin(batch.sar, batch.sar_valid)
-            counted = [scores]
-            if batch.meta[0].sar_radiometry == "calibrated":
-                counted.append(calibrated)
-            elif lone_grey(batch.meta[0], batch.sar_valid[0].numpy()):
-                counted.append(grey)
-            for counts in counted:
+            bands = grey_bands(batch.meta[0], batch.sar_valid[0].numpy())
+            for counts in (scores, by_grey_bands[bands]):
                 counts.add(output, batch)
+    calibrated, grey, grey_pair = by_grey_bands
     chosen = calibrated if calibrated.counts else scores
     temperature = chosen.choose_temperature()
     return Choice(
         temperature,
         chosen.choose_threshold(temperature),
-        grey.best_threshold(temperature) if grey.counts else None,
+        *(own.best_threshold(temperature) if own.counts else None for own in (grey, grey_pair)),
         scores.compute(),
     )

@@ -172,7 +172,12 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     if experiment.initial is not None:
         provenance["before"] = checkpoint.load(experiment.initial).provenance
     made = checkpoint.Checkpoint(
-        model, chosen.threshold, chosen.temperature, provenance, threshold_grey=chosen.threshold_grey
+        model,
+        chosen.threshold,
+        chosen.temperature,
+        provenance,
+        threshold_grey=chosen.threshold_grey,
+        threshold_grey_pair=chosen.threshold_grey_pair,
     )
     return checkpoint.save(folder / WEIGHTS, made)
 
