@@ -70,6 +70,7 @@ def choose(model: Network, experiment: Experiment) -> Choice:
     return Choice(
         temperature,
         chosen.choose_threshold(temperature),
-        *(own.best_threshold(temperature) if own.counts else None for own in (grey, grey_pair)),
+        grey.best_threshold(temperature) if grey.counts else None,
+        grey_pair.best_threshold(temperature) if grey_pair.counts else None,
         scores.compute(),
     )
