@@ -180,6 +180,20 @@ def test_etci_keeps_the_west_of_alabama_for_validation(tmp_path: Path) -> None:
     require_disjoint(found.records, "etci2021")
 
 
+def test_etci_reads_a_tile_alike_whichever_split_is_opened(tmp_path: Path) -> None:
+    scene = "northal_20190302t234651"
+    for column in (8, 11):
+        write_etci(tmp_path, scene, column=column)
+    for band, level in (("vv", 40), ("vh", 60)):
+        Image.fromarray(grey(level, 256)).save(
+            tmp_path / scene / "tiles" / band / f"{scene}_x-3_y-8_{band}.png"
+        )
+    (alone,) = open_dataset("etci2021", tmp_path, "val")
+    together = next(c for c in open_dataset("etci2021", tmp_path, "all") if c.meta.split == "val")
+    assert np.array_equal(alone.sar, together.sar)
+    assert alone.sar[0, 0, 0] < -15, "levelled by the bright tile of the other split"
+
+
 def test_etci_levels_a_scene_as_a_whole(tmp_path: Path) -> None:
     scene = "bangladesh_20170314t115609"
     write_etci(tmp_path, scene)

@@ -55,6 +55,7 @@ class ETCI2021(ChipDataset):
 
     def __init__(self, root: Path | str, split: Split = "train") -> None:
         """Lists the tiles of one split; see `ChipDataset`."""
+        self._tiles_of: dict[str, list[Record]] = {}
         super().__init__(root, split)
         self._bright_of: dict[str, dict[str, float]] = {}
 
@@ -65,7 +66,11 @@ class ETCI2021(ChipDataset):
                 rows = list(csv.DictReader(lines))
         else:
             rows = [self._row(path) for path in sorted(self.root.glob("*/tiles/vv/*_vv.*"))]
-        return [self._record(row) for row in rows]
+        records = [self._record(row) for row in rows]
+        for record in records:  # of all splits: a tile's values may not depend on which of them is opened
+            if not record.skip:
+                self._tiles_of.setdefault(_scene(record), []).append(record)
+        return records
 
     def _row(self, path: Path) -> dict[str, str]:
         """Makes the row of a tile from its published name, for trees without `tiles.csv`."""
@@ -134,7 +139,7 @@ class ETCI2021(ChipDataset):
         """Gives the bright grey of each band of a record's scene, from tiles spread over it; worked out once."""
         scene = _scene(record)
         if scene not in self._bright_of:
-            tiles = [other for other in self.records if _scene(other) == scene]
+            tiles = self._tiles_of[scene]
             spread = tiles[:: -(-len(tiles) // SPREAD_TILES)]
             vv, vh = (np.stack([read_picture(tile.files[band]) for tile in spread]) for band in ("vv", "vh"))
             inside = ~np.stack([outside_swath(*pair) for pair in zip(vv, vh, strict=True)])
