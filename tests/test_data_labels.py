@@ -29,6 +29,12 @@ def grey(level: int, side: int = 32) -> np.ndarray:
     return np.full((side, side), level, np.uint8)
 
 
+def speckled(levels: np.ndarray) -> np.ndarray:
+    """Radar is nowhere one value; only what fills an image up is."""
+    rng = np.random.default_rng(0)
+    return (levels.astype(int) + rng.integers(-3, 4, levels.shape)).astype(np.uint8)
+
+
 def index(green: float, nir: float, swir: float, clear: bool = True) -> tuple[int, bool]:
     bands = (np.array([[value]], np.float32) for value in (green, nir, swir))
     water, valid = index_water(*bands, np.array([[clear]]))
@@ -96,7 +102,7 @@ def test_new_flood_mask_never_teaches_that_rivers_are_dry(
         for date, colour in (("before", before), ("after", after))
     }
     levels = {
-        date: np.where(place, level, 150).astype(np.uint8)
+        date: speckled(np.where(place, level, 150))
         for date, level in zip(("before", "after"), radar, strict=True)
     }
     water, valid = after_water(place & flood, levels, shown)
@@ -109,7 +115,7 @@ def test_new_flood_mask_never_teaches_that_rivers_are_dry(
 def test_radar_dark_is_relative_to_its_own_image() -> None:
     scene = np.hstack([grey(30), grey(100), grey(100)])
     for gain in (1, 2):
-        dark = radar_dark((scene * gain).astype(np.uint8))
+        dark = radar_dark(speckled(scene * gain))
         assert dark[:, :28].all() and not dark[:, 36:].any()
 
 
@@ -137,6 +143,26 @@ def test_ombria_opens_as_published_and_leaves_the_leaking_test_alone(tmp_path: P
     assert "63 of the 70" in Ombria(plain).remarks()[0]
     tabled = write_ombria(tmp_path / "tabled", table=True)
     assert [len(open_dataset("ombria", tabled, split)) for split in ("train", "val", "test")] == [2, 2, 0]  # type: ignore[arg-type]
+
+
+def test_ombria_beyond_the_rim_of_a_swath_there_is_no_radar(tmp_path: Path) -> None:
+    root = write_ombria(tmp_path, table=False)
+    path = root / "OmbriaS1" / "train" / "AFTER" / "S1_after_0001.png"
+    radar = speckled(np.full((256, 256), 90))
+    radar[40:80, 200:240] = 0  # water that the stretch clipped
+    read = []
+    for fill in (None, 177):
+        picture = radar.copy()
+        if fill is not None:
+            picture[:, :70] = fill
+        Image.fromarray(picture).save(path)
+        ombria = open_dataset("ombria", root)
+        read.append(next(chip for chip in ombria if chip.meta.chip == "0001_after"))
+    whole, cut = read
+    assert whole.sar_valid[0].all()
+    assert not cut.sar_valid[0, :, :74].any() and cut.sar_valid[0, :, 76:].all()
+    assert cut.water_valid is not None and not cut.water_valid[:, :70].any()
+    assert cut.sar[0, :, 76:] == pytest.approx(whole.sar[0, :, 76:], abs=0.3), "the fill is no level"
 
 
 def write_etci(root: Path, scene: str, labelled: bool = True, column: int = 7) -> Path:

@@ -23,6 +23,7 @@ Byte = NDArray[np.uint8]
 VAL_CLUSTERS: Final = frozenset({"6", "34", "77", "25", "19", "12", "58", "39"})
 EVENTS_2021: Final = ("FRANCE", "TIMOR")
 DATES: Final = ("before", "after")
+DARK_END: Final = 64  # grey under which an even area may be water that the stretch clipped
 
 
 class Ombria(ChipDataset):
@@ -30,8 +31,9 @@ class Ombria(ChipDataset):
 
     - Sensor, product: Sentinel-1 and Sentinel-2, 256 x 256 px of about 10 m, without georeference. Published as
       PNG, read as JPEG too.
-    - SAR: one polarisation, 8-bit grey stretched per image, 255 no-data; brightness before and after cannot be
-      compared. It becomes pseudo dB in VV by its own bright quarter and says `stretched`; VH is absent.
+    - SAR: one polarisation, 8-bit grey stretched per image, 255 no-data, and one even grey beyond the rim of
+      a swath; brightness before and after cannot be compared. It becomes pseudo dB in VV by its own bright quarter and
+      says `stretched`; VH is absent.
     - Optical: false colour (short-wave infrared, near infrared, red-green-like): not red, green, blue, so it is no
       optical layer here. It serves weak labels and `context` gives it.
     - Water: the mask is new flood only and coarser than the image. A chip `after` is water where the mask says so
@@ -192,10 +194,24 @@ def radar_dark(grey: Byte, share: float = 0.6) -> Bool:
 
 
 def _no_data(grey: Byte) -> Bool:
-    """Finds white areas more than a few pixels wide; lone bright targets stay."""
+    """Finds what is no radar: white areas more than a few pixels wide, and the one grey beyond a swath's rim.
+
+    Lone bright targets stay. No radar image is one value over 9 x 9 px, unless it was clipped at the dark end.
+    """
     white = np.pad(grey >= 250, 8, mode="edge")
     area = ndimage.binary_opening(white, np.ones((9, 9), np.bool_))[8:-8, 8:-8]
+    area |= _beyond_rim(grey)
     return np.asarray(ndimage.binary_dilation(area, iterations=4), np.bool_)
+
+
+def _beyond_rim(grey: Byte) -> Bool:
+    """Finds the one grey that fills an image beyond the swath, as far as it hangs together; JPEG blurs its rim."""
+    even: Bool = (ndimage.maximum_filter(grey, 9) == ndimage.minimum_filter(grey, 9)) & (grey >= DARK_END)
+    if not even.any():
+        return even
+    alike = np.abs(grey.astype(np.int16) - int(np.median(grey[even]))) <= 4
+    wide = ndimage.binary_opening(np.pad(alike, 4, mode="edge"), np.ones((3, 3), np.bool_))[4:-4, 4:-4]
+    return np.asarray(ndimage.binary_propagation(even, mask=wide | even), np.bool_)
 
 
 def _grey(path: Path) -> Byte:

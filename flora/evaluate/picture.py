@@ -5,7 +5,7 @@ Every picture uses a fixed range, the same for all chips: what looks brighter is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -151,31 +151,13 @@ class Gallery:
             place = int(np.random.default_rng([self.seed, count]).integers(count))
         if place >= self.each:
             return
-        images = [_thumbnail(panel) for panel in draw_chip(truth, answer, threshold)]
+        images = [thumbnail(panel) for panel in draw_chip(truth, answer, threshold)]
         title = f"{meta.dataset} · {meta.event} · {meta.chip} · {meta.split}"
         kept[place : place + 1] = [(title, images)]
 
     def draw(self) -> Image.Image:
         """Lays the kept chips out under their titles, with headings above and the legend below."""
-        rows = [row for kept in self._kept.values() for row in kept]
-        width = len(COLUMNS) * (SIDE + GAP) + GAP
-        heights = [TITLE + max(image.height for image in images) + GAP for _, images in rows]
-        page = Image.new("RGB", (width, TITLE + GAP + sum(heights) + TITLE + GAP), "white")
-        pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
-        for column, heading in enumerate(COLUMNS):
-            pen.text((GAP + column * (SIDE + GAP), 2), heading, "black", font)
-        top = TITLE + GAP
-        for (title, images), height in zip(rows, heights, strict=True):
-            pen.text((GAP, top), title, (60, 60, 60), font)
-            for column, image in enumerate(images):
-                page.paste(image, (GAP + column * (SIDE + GAP), top + TITLE))
-            top += height
-        left = GAP
-        for word, colour in LEGEND:
-            pen.rectangle((left, top + 3, left + 12, top + 15), colour, "black")
-            pen.text((left + 18, top), word, "black", font)
-            left += 18 + int(pen.textlength(word, font)) + 24
-        return page
+        return draw_grid([row for kept in self._kept.values() for row in kept], COLUMNS)
 
     def save(self, path: Path) -> None:
         """Writes the grid as PNG under a temporary name and renames it when whole.
@@ -197,7 +179,37 @@ class Gallery:
             ) from error
 
 
-def _thumbnail(panel: Picture) -> Image.Image:
+def draw_grid(rows: Sequence[tuple[str, Sequence[Image.Image]]], headings: Sequence[str]) -> Image.Image:
+    """Lays rows of pictures out.
+
+    Args:
+        rows: Title of each row, and its pictures, at most `SIDE` px wide, as many as there are headings.
+        headings: Said above the columns.
+
+    Returns:
+        The page, RGB, with the legend of classes below.
+    """
+    width = len(headings) * (SIDE + GAP) + GAP
+    heights = [TITLE + max(image.height for image in images) + GAP for _, images in rows]
+    page = Image.new("RGB", (width, TITLE + GAP + sum(heights) + TITLE + GAP), "white")
+    pen, font = ImageDraw.Draw(page), ImageFont.load_default(13)
+    for column, heading in enumerate(headings):
+        pen.text((GAP + column * (SIDE + GAP), 2), heading, "black", font)
+    top = TITLE + GAP
+    for (title, images), height in zip(rows, heights, strict=True):
+        pen.text((GAP, top), title, (60, 60, 60), font)
+        for column, image in enumerate(images):
+            page.paste(image, (GAP + column * (SIDE + GAP), top + TITLE))
+        top += height
+    left = GAP
+    for word, colour in LEGEND:
+        pen.rectangle((left, top + 3, left + 12, top + 15), colour, "black")
+        pen.text((left + 18, top), word, "black", font)
+        left += 18 + int(pen.textlength(word, font)) + 24
+    return page
+
+
+def thumbnail(panel: Picture) -> Image.Image:
     """Brings a picture to `SIDE` px; box averaging keeps thin water visible as a tint."""
     image = Image.fromarray(panel)
     scale = SIDE / max(image.size)
