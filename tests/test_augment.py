@@ -308,6 +308,16 @@ def test_vh_sinks_towards_the_noise_and_vv_stays() -> None:
     np.testing.assert_allclose(sunk(band, 5, -24), [[-18.55, -40.0]], atol=0.01)
 
 
+@pytest.mark.parametrize("present", [(True, True), (True, False), (False, True)])
+def test_vv_alone_takes_vh_from_two_bands_and_from_nothing_else(present: tuple[bool, bool]) -> None:
+    config = AugmentConfig.plain(16).model_copy(update={"vv_alone": 1.0})
+    chip = random_chip(shape=(16, 16), valid_share=1)
+    for band, there in enumerate(present):
+        chip.sar_valid[band] = there
+    sample = Augment(config)(chip, np.random.default_rng(0))
+    assert tuple(sample.sar_valid.any(axis=(1, 2))) == ((True, False) if all(present) else present)
+
+
 @pytest.mark.parametrize("present", [(True, True), (True, False), (False, True), (False, False)])
 def test_band_dropout_never_takes_the_last_band(present: tuple[bool, bool]) -> None:
     chip = random_chip(valid_share=1)

@@ -65,6 +65,11 @@ class AugmentConfig(BaseModel):
     band_dropout: Probability = Field(
         0.15, description="Share of two-band samples that lose one band, never both."
     )
+    vv_alone: Probability = Field(
+        0.0,
+        description="Share of two-band samples, of those that keep both, that lose VH: sand has VV alone, and water "
+        "without land in sight has to be seen so as well.",
+    )
     vh_loss: Probability = Field(
         0.0,
         description="Share of real samples whose ground is frozen or parched: VH sinks towards the sensor's noise.",
@@ -213,6 +218,8 @@ class Augment:
         if rng.random() < c.band_dropout and valid.any(axis=(1, 2)).all():
             band = int(rng.integers(2))
             valid[band] = False
+        if c.vv_alone and valid.any(axis=(1, 2)).all() and rng.random() < c.vv_alone:
+            valid[1] = False
         shift = rng.normal(0, c.stretched_shift_db if stretched else c.shift_db, 2)
         gain = rng.uniform(*(c.stretched_gain if stretched else c.gain), 2)
         sar *= gain.astype(np.float32)[:, None, None]
