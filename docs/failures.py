@@ -1,4 +1,4 @@
-"""Draws, source by source, where the shipped weights are wrong: `python docs/failures.py --root data --out docs/img`.
+"""Draws where the shipped weights are wrong, and writes the page: `python docs/failures.py --root data --out docs`.
 
 The chips of each figure are picked by their figures, not by hand: the three with the most wrong pixels, then the one in
 the middle by IoU, and the best.
@@ -13,8 +13,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from scipy import ndimage
 
 from flora import checkpoint
+from flora.bands import SAR_BANDS
 from flora.baselines.rivals import PUBLISHED_RULE
 from flora.baselines.testbed import PublicSources, Source
 from flora.baselines.thresholds import FixedThreshold
@@ -23,14 +25,36 @@ from flora.evaluate import NetworkPredictor, Prediction, Predictor
 from flora.evaluate.harness import answer_chip, answerable
 from flora.evaluate.picture import COLUMNS, colour_optical, draw_chip, draw_grid, thumbnail
 
-SOURCES: Final = ("sen1floods11", "guaiba", "etci_nebraska", "ombria_france", "ombria_timor", "sen12ms_cr")
 RIVALS: Final = Path(__file__).parents[1] / "benchmarks" / "results" / "quality_rivals.json"
 WORST: Final = 3
+SHORE: Final = 2  # px
 SAR, TRUE_PICTURE, PICTURE, LABEL, _, ERRORS = range(len(COLUMNS))
+
+HEAD: Final = f"""# Where it fails
+
+Written by `python docs/failures.py --root data --out docs`; how well each source does is in [results](results.md). The
+chips shown are picked by their figures: the three with the most wrong pixels, the one in the middle by IoU, and the
+best. The tables tell all chips of a source: of the water found and missed, the false alarms and the land left alone,
+how many pixels there are, how bright they are, and how many lie within {SHORE} px of a shore of the labels."""
+
+# What the pictures and the tables below them show, source by source.
+REASONS: Final = {
+    "sen1floods11": "",
+    "guaiba": "",
+    "etci_nebraska": "",
+    "ombria_france": "",
+    "ombria_timor": "",
+    "sen12ms_cr": "",
+}
+KINDS: Final = ("water, found", "water, missed", "false alarm", "land")
 
 
 class Judged:
-    """A chip, the network's answer and how wrong it is."""
+    """A chip, the network's answer and how wrong it is.
+
+    Attributes:
+        sums: Of each of `KINDS`: pixels, pixels near a shore, and pixels and dB of each band; (4, 6).
+    """
 
     def __init__(self, chip: Chip, answer: Prediction, threshold: float) -> None:
         self.chip, self.answer, self.truth = chip, answer, collate([answerable(chip)])
@@ -41,6 +65,18 @@ class Judged:
         self.wrong = int((said ^ true).sum())
         self.iou = float((said & true).sum() / max(1, (said | true).sum()))
         self.has_water = bool(true.any())
+        near = np.ones((2 * SHORE + 1, 2 * SHORE + 1), np.bool_)
+        shore = ndimage.binary_dilation(true, near) & ndimage.binary_dilation(valid & ~true, near)
+        kinds = (said & true, ~said & true, said & ~true, ~said & ~true & valid)
+        self.sums = np.array([[mask.sum(), (mask & shore).sum(), *self._bands(mask)] for mask in kinds])
+
+    def _bands(self, mask: np.ndarray) -> list[float]:
+        seen = [mask & valid for valid in self.chip.sar_valid]
+        return [
+            value
+            for band, inside in zip(self.chip.sar, seen, strict=True)
+            for value in (inside.sum(), band[inside].sum(dtype=np.float64))
+        ]
 
 
 def chosen(judged: Sequence[Judged]) -> list[Judged]:
@@ -65,46 +101,74 @@ def best_rule(source: Source, rivals: Mapping[str, Any]) -> FixedThreshold:
     return rules[max(rules, key=score)]
 
 
-def draw(source: Source, loaded: checkpoint.Checkpoint, rivals: Mapping[str, Any], out: Path) -> Path:
-    """Draws a source."""
+def judge(source: Source, loaded: checkpoint.Checkpoint) -> list[Judged]:
+    """Lets the network answer every chip of a source from radar alone."""
     network: Predictor = NetworkPredictor(loaded.model.folded(), loaded.temperature)
-    threshold, margin = loaded.threshold_for(source.chips), loaded.model.margin
-    grid = loaded.model.grid
-    judged = [Judged(chip, answer_chip(network, chip, grid, margin), threshold) for chip in source.chips]
-    rule = best_rule(source, rivals)
+    threshold, grid, margin = loaded.threshold_for(source.chips), loaded.model.grid, loaded.model.margin
+    return [Judged(chip, answer_chip(network, chip, grid, margin), threshold) for chip in source.chips]
+
+
+def draw(judged: Sequence[Judged], rule: FixedThreshold, threshold: float, path: Path) -> None:
+    """Draws the chips of a source, columns that are empty throughout left out."""
     headings = [COLUMNS[SAR], COLUMNS[TRUE_PICTURE], "image of before", "FLoRA, from radar alone"]
     headings += [COLUMNS[LABEL], "FLoRA, errors", f"{rule.band} < {rule.threshold_db} dB, errors"]
     rows = []
     for one in chosen(judged):
-        pictures = draw_chip(one.truth, one.answer, threshold)
-        by_rule = draw_chip(one.truth, answer_chip(rule, one.chip), 0.5)
-        before = colour_optical(
-            one.truth.prior[0, :3].numpy(), one.truth.prior_valid[0, :3].numpy().all(axis=0)
-        )
+        truth = one.truth
+        pictures = draw_chip(truth, one.answer, threshold)
+        by_rule = draw_chip(truth, answer_chip(rule, one.chip), 0.5)
+        before = colour_optical(truth.prior[0, :3].numpy(), truth.prior_valid[0, :3].all(0).numpy())
         shown = [pictures[SAR], pictures[TRUE_PICTURE], before, pictures[PICTURE], pictures[LABEL]]
         shown += [pictures[ERRORS], by_rule[ERRORS]]
         meta = one.chip.meta
         title = f"{meta.event} · {meta.chip} · IoU {one.iou:.2f} · {one.wrong} wrong pixels"
         rows.append((title, [thumbnail(picture) for picture in shown]))
-    kept = [i for i in range(len(headings)) if any(np.ptp(images[i]) for _, images in rows)]
-    path = out / f"fails_{source.entry.name}.jpg"
+    kept = [i for i in range(len(headings)) if any(np.asarray(images[i]).std() > 0 for _, images in rows)]
     page = draw_grid(
         [(title, [images[i] for i in kept]) for title, images in rows], [headings[i] for i in kept]
     )
     page.save(path, quality=82, optimize=True)
-    return path
+
+
+def table(judged: Sequence[Judged]) -> str:
+    """Tells what found, missed and wrongly called pixels are like."""
+    sums = np.sum([one.sums for one in judged], axis=0)
+    lines = ["| | pixels | near a shore | " + " | ".join(f"{band}, dB" for band in SAR_BANDS) + " |"]
+    lines.append("|---|" + "---|" * (2 + len(SAR_BANDS)))
+    for kind, (count, near, *bands) in zip(KINDS, sums, strict=True):
+        means = [
+            f"{total / seen:.1f}" if seen else "–"
+            for seen, total in zip(bands[::2], bands[1::2], strict=True)
+        ]
+        cells = [kind, f"{int(count):,}", f"{near / max(1, count):.0%}", *means]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines)
 
 
 def main() -> None:
-    """Draws all sources that are there."""
+    """Draws all sources that are there and writes the page."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--root", type=Path, required=True, help="folder with the datasets")
-    parser.add_argument("--out", type=Path, default=Path("docs/img"))
+    parser.add_argument("--out", type=Path, default=Path("docs"))
     given = parser.parse_args()
-    given.out.mkdir(parents=True, exist_ok=True)
+    (given.out / "img").mkdir(parents=True, exist_ok=True)
     loaded, rivals = checkpoint.load(), json.loads(RIVALS.read_text(encoding="utf-8"))
-    for source in PublicSources(given.root, SOURCES).sources:
-        print(draw(source, loaded, rivals, given.out))  # noqa: T201
+    parts = [HEAD]
+    for source in PublicSources(given.root, list(REASONS)).sources:
+        name, title = source.entry.name, source.entry.title
+        judged = judge(source, loaded)
+        picture = Path("img") / f"fails_{name}.jpg"
+        draw(judged, best_rule(source, rivals), loaded.threshold_for(source.chips), given.out / picture)
+        parts += [
+            f"## {title}",
+            REASONS[name],
+            f"![{title}: radar, pictures, labels and errors]({picture.as_posix()})",
+        ]
+        parts += [table(judged)]
+        print(given.out / picture)  # noqa: T201
+    page = given.out / "where-it-fails.md"
+    page.write_text("\n\n".join(part for part in parts if part) + "\n", encoding="utf-8")
+    print(page)  # noqa: T201
 
 
 if __name__ == "__main__":
