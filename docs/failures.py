@@ -46,8 +46,8 @@ flood is dark and clear, and FLoRA paints it brown, as every true-coloured flood
 simulated. Hue cannot be seen by radar; an image of another day brings it.""",
     "guaiba": """What is missed is as bright as land: streets, houses and trees that stand in the water, which the
 labels, made from the optical image, call water or cut out in circles. Radar sees walls and crowns there, and the
-threshold fails alike. Roofs of a town are one grey in the picture from radar alone: its houses are smaller than what
-the radar resolves, so that no score of likeness can be high.""",
+threshold fails alike. Roofs of a town are one grey in the picture from radar alone: its houses are about as small as
+what the radar resolves.""",
     "etci_nebraska": """The labels are wider than the water that the radar shows: nine of ten misses lie within two
 pixels of a shore, and rivers three pixels wide are lost whole, by the threshold too. The false alarms are few and
 large: smooth fields that are as dark as water in both bands. The threshold of probability for such greys is chosen
