@@ -58,7 +58,8 @@ trained on 12. A river with so little contrast FLoRA takes for bare ground (`fra
 threshold has no such doubts and is better here, with twice the false alarms.""",
     "ombria_timor": """Ten places, each before and after, in one polarisation: dark river beds and slopes, land in
 the labels before the cyclone and called water by FLoRA and by the threshold; and after it ground that the labels
-call water and that is only 5 dB darker than land in the radar, most of which both miss. The labels are weak, from pictures of other days.""",
+call water and that is only 5 dB darker than land in the radar, most of which both miss. The labels are weak, from
+pictures of other days.""",
     "sen12ms_cr": """A single patch. Its narrow channels are missed at their shores. The picture is the failure: bare
 brown fields of an autumn are painted green. Radar alone does not tell their colour, and the mean colour of all
 training, which is browner, comes closer. The image of another day is its cloudy one.""",
