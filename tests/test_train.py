@@ -14,7 +14,7 @@ from safetensors.torch import save_file
 from flora import checkpoint
 from flora.chip import Batch, collate, pad
 from flora.data.pack import pack
-from flora.errors import CheckpointError, ConfigError, OutputError
+from flora.errors import CheckpointError, ConfigError, DataError, OutputError
 from flora.metrics.lpips import CHANNELS, LAYOUT, weights_path
 from flora.model import FLoRA, ModelConfig
 from flora.train import Experiment, run
@@ -274,6 +274,13 @@ def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -
     (folder / "experiment.yaml").write_text("name: other\n")
     with pytest.raises(ConfigError, match="other settings"):
         run(experiment(packed), tmp_path, resume=True, progress=False)
+
+
+def test_packs_without_validation_are_told_before_the_training(tmp_path: Path) -> None:
+    pack([made_chip(0)], tmp_path / "packed")
+    with pytest.raises(DataError, match="No chip of split 'val'"):
+        run(experiment(tmp_path / "packed"), tmp_path / "runs", progress=False)
+    assert not (tmp_path / "runs").exists(), "nothing half-written"
 
 
 def test_a_run_starts_from_the_weights_of_a_smaller_network(packed: Path, tmp_path: Path) -> None:

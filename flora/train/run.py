@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 import flora
 from flora import checkpoint
 from flora.chip import Batch
-from flora.data.loader import MixtureConfig, training_loader
+from flora.data.loader import MixtureConfig, training_loader, validation_chips
 from flora.errors import ConfigError, OutputError
 from flora.model import FLoRA
 from flora.model.family import Network, build
@@ -131,9 +131,11 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     Raises:
         OutputError: The run's folder exists and `resume` is off.
         ConfigError: `resume` is on and the folder holds a run of other settings.
+        DataError: There are no packs, or none of validation, which threshold and temperature are chosen on.
     """
     folder = out / experiment.name
     resolved = experiment.model_dump(mode="json")
+    validation_chips(experiment.data.packed, "val")  # that there are none is told before the training, not after
     _prepare(folder, resolved, resume)
     L.seed_everything(experiment.seed, workers=True, verbose=False)
     model = build(experiment.network())
