@@ -295,6 +295,28 @@ def test_gain_turns_about_the_pivot() -> None:
     np.testing.assert_allclose(sample.sar - pivot, (chip.sar - pivot) / 2, atol=1e-5)
 
 
+@pytest.mark.parametrize(
+    ("radiometry", "bands", "expected"),
+    [
+        ("stretched", (True, False), 0.5),
+        ("stretched", (True, True), 0.8),
+        ("calibrated", (True, False), 1.25),
+    ],
+)
+def test_one_band_of_unknown_stretch_has_a_gain_of_its_own(
+    radiometry: str, bands: tuple[bool, bool], expected: float
+) -> None:
+    config = AugmentConfig.plain(16).model_copy(
+        update={"gain": (1.25, 1.25), "stretched_gain": (0.8, 0.8), "one_band_gain": (0.5, 0.5)}
+    )
+    chip = random_chip(shape=(16, 16), valid_share=1)
+    valid = np.broadcast_to(np.array(bands)[:, None, None], chip.sar_valid.shape)
+    meta = replace(META, sar_radiometry=radiometry)
+    chip = chip.with_layers(meta=meta, sar_valid=valid.copy(), sar=np.where(valid, chip.sar, 0))
+    sample = Augment(config)(chip, np.random.default_rng(0))
+    np.testing.assert_allclose(sample.sar[0] + 11, (chip.sar[0] + 11) * expected, atol=1e-5)
+
+
 def test_vh_sinks_towards_the_noise_and_vv_stays() -> None:
     config = AugmentConfig.plain(16).model_copy(update={"vh_loss": 1.0, "vh_loss_db": (5.0, 5.0)})
     chip = random_chip(shape=(16, 16), valid_share=1)

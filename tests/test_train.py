@@ -243,7 +243,7 @@ def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(packed: Path, tmp_p
 
 
 @pytest.mark.parametrize("pair", [False, True])
-def test_grey_bands_get_their_threshold_from_their_own_chips(
+def test_grey_bands_get_their_threshold_from_their_own_chips_in_all_contrasts(
     packed: Path, tmp_path: Path, pair: bool
 ) -> None:
     made = made_chip(12, split="val")
@@ -257,11 +257,15 @@ def test_grey_bands_get_their_threshold_from_their_own_chips(
     model = FLoRA(settings.network()).eval()
     chosen = choose(model, settings)
     alone = ValidationScores()
-    batch = collate([pad(grey, 128, 128)])
-    with torch.no_grad():
-        output = model.folded()(batch.sar, batch.sar_valid)
     none = torch.zeros(1, 3, 128, 128)
-    alone.update(output.water_logits, none, batch.water, batch.water_valid, none, none.bool(), ["greys"])
+    for contrast in (1, 0.85, 0.7):
+        flat = (
+            grey.sar * contrast + np.float32(1 - contrast) * np.array([-11, -18], np.float32)[:, None, None]
+        )
+        batch = collate([pad(replace(grey, sar=np.where(bands, flat, 0)), 128, 128)])
+        with torch.no_grad():
+            output = model.folded()(batch.sar, batch.sar_valid)
+        alone.update(output.water_logits, none, batch.water, batch.water_valid, none, none.bool(), ["greys"])
     one, both = chosen.threshold_grey, chosen.threshold_grey_pair
     own, other = (both, one) if pair else (one, both)
     assert own == alone.best_threshold(chosen.temperature) and other is None

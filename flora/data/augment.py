@@ -57,6 +57,11 @@ class AugmentConfig(BaseModel):
     gain: Span = Field((0.85, 1.15), description="Gain of each band about its pivot, calibrated SAR.")
     stretched_shift_db: float = Field(3.0, ge=0, description="Like shift_db for SAR of unknown stretch, dB.")
     stretched_gain: Span = Field((0.7, 1.4), description="Like gain for SAR of unknown stretch.")
+    one_band_gain: Span | None = Field(
+        None,
+        description="Like gain for SAR of unknown stretch in one band, where no second tells how steep it is; None: "
+        "stretched_gain.",
+    )
     speckle: Probability = Field(0.4, description="Share of samples that get further speckle.")
     looks: Span = Field((3.0, 30.0), description="Looks of that speckle: fewer is stronger.")
     trend_db: float = Field(
@@ -102,13 +107,16 @@ class AugmentConfig(BaseModel):
             "zoom",
             "gain",
             "stretched_gain",
+            "one_band_gain",
             "looks",
             "cloud_cover",
             "prior_gain",
             "prior_offset",
             "vh_loss_db",
         ):
-            low, high = getattr(self, name)
+            if (span := getattr(self, name)) is None:
+                continue
+            low, high = span
             least = {"cloud_cover": 0.0, "prior_offset": -1.0}.get(name, 1e-3)
             if not least <= low <= high or (name == "cloud_cover" and high > 1):
                 raise ValueError(
@@ -215,13 +223,16 @@ class Augment:
         """Varies the radiometry of SAR that nobody else holds; (2, H, W) dB and its validity."""
         c, sar, valid = self.config, chip.sar, chip.sar_valid
         stretched = chip.meta.sar_radiometry == "stretched"
+        gains = c.stretched_gain if stretched else c.gain
+        if stretched and c.one_band_gain and not valid.any(axis=(1, 2)).all():
+            gains = c.one_band_gain
         if rng.random() < c.band_dropout and valid.any(axis=(1, 2)).all():
             band = int(rng.integers(2))
             valid[band] = False
         if c.vv_alone and valid.any(axis=(1, 2)).all() and rng.random() < c.vv_alone:
             valid[1] = False
         shift = rng.normal(0, c.stretched_shift_db if stretched else c.shift_db, 2)
-        gain = rng.uniform(*(c.stretched_gain if stretched else c.gain), 2)
+        gain = rng.uniform(*gains, 2)
         sar *= gain.astype(np.float32)[:, None, None]
         sar += ((1 - gain) * PIVOT_DB + shift).astype(np.float32)[:, None, None]
         if c.vh_loss and not chip.meta.simulated and rng.random() < c.vh_loss:
