@@ -50,14 +50,13 @@ threshold fails alike. Roofs of a town are one grey in the picture from radar al
 what the radar resolves.""",
     "etci_nebraska": """The labels are wider than the water that the radar shows: nine of ten misses lie within two
 pixels of a shore, and rivers three pixels wide are lost whole, by the threshold too. The false alarms are few and
-large: smooth fields that are as dark as water in both bands. The threshold of probability for such greys is chosen
-on Alabama, and is high there.""",
+large: smooth fields that are as dark as water in both bands.""",
     "ombria_france": """One polarisation, stretched to 8 bits image by image. The level of such an image is restored,
-its contrast is not: after the flood water stands 8 dB under land (median of the chips), before it 13, and in the chips
-trained on 12. A river with so little contrast FLoRA takes for bare ground (`france2021_71_after`, 7 dB). A fixed
-threshold has no such doubts and is better here, with twice the false alarms.""",
+its contrast is not: after the flood water stands 8 dB under land (median of the chips), before it 13. One threshold of
+probability for all contrasts errs on both sides: where the contrast is high, shores, roads and wet fields between the
+waters are called water too (`france2021_31_after`), where it is low the water is missed (`france2021_85_after`).""",
     "ombria_timor": """Ten places, each before and after, in one polarisation: dark river beds and slopes, land in
-the labels before the cyclone and called water by FLoRA and by the threshold; and after it ground that the labels
+the labels before the cyclone and called water by FLoRA and by the threshold, in larger patches by FLoRA; and after it ground that the labels
 call water and that is only 5 dB darker than land in the radar, most of which both miss. The labels are weak, from
 pictures of other days.""",
     "sen12ms_cr": """A single patch. Its narrow channels are missed at their shores. The picture is the failure: bare
