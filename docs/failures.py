@@ -56,9 +56,9 @@ its contrast is not: after the flood water stands 8 dB under land (median of the
 probability for all contrasts errs on both sides: where the contrast is high, shores, roads and wet fields between the
 waters are called water too (`france2021_31_after`), where it is low the water is missed (`france2021_85_after`).""",
     "ombria_timor": """Ten places, each before and after, in one polarisation: dark river beds and slopes, land in
-the labels before the cyclone and called water by FLoRA and by the threshold, in larger patches by FLoRA; and after it ground that the labels
-call water and that is only 5 dB darker than land in the radar, most of which both miss. The labels are weak, from
-pictures of other days.""",
+the labels before the cyclone and called water by FLoRA and by the threshold, in larger patches by FLoRA; and after it
+ground that the labels call water and that is only 5 dB darker than land in the radar, most of which both miss. The
+labels are weak, from pictures of other days.""",
     "sen12ms_cr": """A single patch. Its narrow channels are missed at their shores. The picture is the failure: bare
 brown fields of an autumn are painted green. Radar alone does not tell their colour, and the mean colour of all
 training, which is browner, comes closer. The image of another day is its cloudy one.""",
