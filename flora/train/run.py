@@ -135,9 +135,7 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     """
     folder = out / experiment.name
     resolved = experiment.model_dump(mode="json")
-    validation_chips(
-        experiment.data.packed, "val"
-    )  # that there are none is told before the training, not after
+    validation_chips(experiment.data.packed, "val")  # refuses packs without any before the training
     _prepare(folder, resolved, resume)
     L.seed_everything(experiment.seed, workers=True, verbose=False)
     model = build(experiment.network())
