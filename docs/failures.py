@@ -53,8 +53,8 @@ pixels of a shore, and rivers three pixels wide are lost whole, by the threshold
 large: smooth fields that are as dark as water in both bands.""",
     "ombria_france": """One polarisation, stretched to 8 bits image by image. The level of such an image is restored,
 its contrast is not: after the flood water stands 8 dB under land (median of the chips), before it 13. One threshold of
-probability for all contrasts errs on both sides: shores and strips between the waters are called water where the contrast
-is that of the middle training chip (`france2021_31_after`, 10 dB), and water is missed where it is least
+probability for all contrasts errs on both sides: shores and strips between the waters are called water where the
+contrast is that of the middle training chip (`france2021_31_after`, 10 dB), and water is missed where it is least
 (`france2021_85_after`, 6 dB). These chips showed first that contrast matters, and training and thresholds answer it
 since: the score of this source is not blind.""",
     "ombria_timor": """Ten places, each before and after, in one polarisation: dark river beds and slopes, land in
