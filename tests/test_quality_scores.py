@@ -35,7 +35,7 @@ from flora.data import open_dataset
 from flora.data.augment import AugmentConfig
 from flora.data.loader import MixtureConfig, training_loader
 from flora.data.pack import pack
-from flora.errors import DataError
+from flora.errors import ConfigError, DataError
 from flora.evaluate import Prediction, TurnedPredictor
 from flora.evaluate.turns import turn, turn_back
 from flora.model import FLoRA, ModelConfig
@@ -192,6 +192,16 @@ def test_comparisons_on_networks_of_two_sizes_stand_one_after_the_other(tmp_path
     assert "| unet | **+0.300 [0.014]** |" in larger and "| no_gate | **+0.400 [0.014]** |" in larger
     assert "| unet | **+0.100 [0.014]** |" in smaller
     assert "0.705 ± 0.007" in larger
+    later = content | {"budget": {"preset": "small", "comparison": "later"}}
+    (tmp_path / results_name("small", "later")).write_text(json.dumps(later))
+    again = write_page(tmp_path, tmp_path / "results.md")[0].read_text()
+    assert "## Methods trained alike, network `small`, comparison `later`" in again
+    assert smaller.split("\n### ")[1] in again  # the other one still stands
+
+
+def test_a_comparison_that_is_no_name_for_a_file_is_refused() -> None:
+    with pytest.raises(ConfigError, match=r"called '\.\./x'; use letters"):
+        Budget(steps=1, seeds=1, preset="small", crop=64, batch=1, comparison="../x")
 
 
 def test_an_untrained_head_has_no_figures(tmp_path: Path) -> None:

@@ -41,7 +41,8 @@ def trained_alike(content: Scores) -> list[str]:
         ]
         for name, entries in groups.items()
     ]
-    parts = [f"## Methods trained alike, network `{budget.get('preset')}`", words]
+    apart = f", comparison `{budget['comparison']}`" if budget.get("comparison") else ""
+    parts = [f"## Methods trained alike, network `{budget.get('preset')}`{apart}", words]
     parts += [table(["variant", "seeds", "parameters, M", "training, s", "what it is"], about)]
     against = list(contests(groups))
     if against:

@@ -16,7 +16,8 @@ from flora.errors import ConfigError
 from flora.train.experiment import Experiment
 from flora.train.run import WEIGHTS, run
 
-# Comparisons on a network of another size stand in a file of their own, `quality_PRESET.json`.
+# Comparisons on a network of another size stand in a file of their own, `quality_PRESET.json`, and those with a name in
+# `quality_PRESET_NAME.json`.
 VARIANTS: Final = "quality.json"
 SMALL: Final = "small"
 FLORA: Final = "flora"
@@ -44,6 +45,11 @@ class Budget:
         preset: Size of the network.
         crop: Side of a training crop, px.
         batch: Crops a step.
+        comparison: What a comparison is called that stands apart from others on networks of its size, as one with later
+            packs has to; an identifier.
+
+    Raises:
+        ConfigError: The comparison's name is no identifier.
     """
 
     steps: int
@@ -51,6 +57,14 @@ class Budget:
     preset: str
     crop: int
     batch: int
+    comparison: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses a name that is not fit for a file."""
+        if self.comparison is not None and not self.comparison.isidentifier():
+            raise ConfigError(
+                f"The comparison is called '{self.comparison}'; use letters, digits and underscores, a letter first."
+            )
 
     @property
     def teacher_steps(self) -> int:
@@ -107,7 +121,7 @@ def compare_variants(
             if not weights.is_file():
                 say(f"Training {name}, seed {seed}, {budget.steps} steps")
                 run(experiment, runs, resume=folder.exists(), progress=False)
-            record = Record(out / results_name(budget.preset), protocol, argv)
+            record = Record(out / results_name(budget.preset, budget.comparison), protocol, argv)
             record.content["budget"] = asdict(budget) | {"teacher_steps": budget.teacher_steps}
             title = experiment.about or name
             loaded = checkpoint.load(weights)
@@ -116,9 +130,12 @@ def compare_variants(
             )
 
 
-def results_name(preset: str) -> str:
+def results_name(preset: str, comparison: str | None = None) -> str:
     """Gives the name of the results file of a comparison on networks of one size."""
-    return VARIANTS if preset == SMALL else f"{Path(VARIANTS).stem}_{preset}.json"
+    stem = Path(VARIANTS).stem
+    if comparison:
+        return f"{stem}_{preset}_{comparison}.json"
+    return VARIANTS if preset == SMALL else f"{stem}_{preset}.json"
 
 
 def variant_files(configs: Path) -> dict[str, Path]:

@@ -36,6 +36,12 @@ def quality(
     preset: Annotated[str, typer.Option(help="Size of the network.")] = "small",
     crop: Annotated[int, typer.Option(min=64, help="Side of a training crop, px.")] = 128,
     batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = 8,
+    comparison: Annotated[
+        str | None,
+        typer.Option(
+            help="Name of a comparison that stands apart: quality_PRESET_NAME.json. Give it --runs too."
+        ),
+    ] = None,
     configs: Annotated[Path, typer.Option(help="Folder of experiments.")] = Path("configs"),
     runs: Annotated[Path, typer.Option(help="Folder of runs; finished ones are not trained again.")] = Path(
         "runs/quality"
@@ -75,7 +81,9 @@ def quality(
         def load(path: Path) -> Experiment:
             return load_yaml(path, Experiment)
 
-        budget = Budget(steps=steps, seeds=seeds, preset=preset, crop=crop, batch=batch)
+        budget = Budget(
+            steps=steps, seeds=seeds, preset=preset, crop=crop, batch=batch, comparison=comparison
+        )
         compare_variants(
             variant, full, budget, packed, configs, load, runs, sources, out, protocol, sys.argv, say
         )
