@@ -140,7 +140,7 @@ def test_the_shipped_weights_are_one_command(monkeypatch: pytest.MonkeyPatch, tm
     vgg.touch()
     monkeypatch.setattr("flora.train.chain.weights_path", lambda _: vgg)
     links = chain(CONFIGS / "default.yaml", load, tmp_path)
-    assert [link.name for link in links] == ["small_crops", "large_crops", "longer", "default"]
+    assert [link.name for link in links] == ["small_crops", "large_crops", "longer", "contrasts", "default"]
     assert links[0].initial is None
     assert links[0].teacher is not None
     for before, after in pairwise(links):
