@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -139,12 +138,12 @@ def test_the_shipped_weights_are_one_command(monkeypatch: pytest.MonkeyPatch, tm
     vgg = tmp_path / "vgg"
     vgg.touch()
     monkeypatch.setattr("flora.train.chain.weights_path", lambda _: vgg)
-    links = chain(CONFIGS / "default.yaml", load, tmp_path)
-    assert [link.name for link in links] == ["small_crops", "large_crops", "longer", "contrasts", "default"]
-    assert links[0].initial is None
-    assert links[0].teacher is not None
-    for before, after in pairwise(links):
-        assert after.initial == tmp_path / before.name / "flora.safetensors"
+    (experiment,) = chain(CONFIGS / "default.yaml", load, tmp_path)
+    assert experiment.initial is None
+    assert experiment.teacher is not None
     shipped = checkpoint.load().provenance["experiment"]
-    assert shipped["name"] == links[-1].name
-    assert shipped["joint"] == links[-1].model_dump(mode="json")["joint"]
+    resolved = experiment.model_dump(mode="json")
+    for part in ("name", "model", "augment", "paths", "teacher", "joint", "seed"):
+        assert shipped[part] == resolved[part], part
+    assert shipped["data"]["mixture"] == resolved["data"]["mixture"]
+    assert shipped["data"]["batch_size"] == resolved["data"]["batch_size"]

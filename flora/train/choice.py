@@ -64,12 +64,14 @@ def choose(model: Network, experiment: Experiment) -> Choice:
     """
     scores = ValidationScores()
     by_grey_bands = [ValidationScores() for _ in range(3)]
-    twin = model.folded()
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    twin = model.folded().to(device)
     with torch.inference_mode():
         for batch in validation_loader(experiment):
+            batch = batch.to(device)
             output = twin(batch.sar, batch.sar_valid)
             scores.add(output, batch)
-            bands = grey_bands(batch.meta[0], batch.sar_valid[0].numpy())
+            bands = grey_bands(batch.meta[0], batch.sar_valid[0].cpu().numpy())
             by_grey_bands[bands].add(output, batch)
             for sar in _flatter(batch) if bands else ():
                 by_grey_bands[bands].add(twin(sar, batch.sar_valid), batch)

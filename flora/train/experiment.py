@@ -96,7 +96,7 @@ class Experiment(_Section):
         teacher: The first stage; None trains without a teacher.
         joint: The second stage.
         initial: Weights to start from, for fine-tuning, or the file of the experiment that leaves them
-            (`large_crops.yaml`, beside this one); parts of the network that they lack, and None, start at random.
+            (`default.yaml`, beside this one); parts of the network that they lack, and None, start at random.
         averaged_with: Weights of an earlier run of the same network, or its file likewise: what is written is the mean
             of these and this run's. It keeps most of what the run taught and most of what it unlearnt. Source:
             Wortsman et al., CVPR 2022, arXiv 2109.01903.

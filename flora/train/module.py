@@ -90,12 +90,12 @@ class TeacherModule(Stage):
         """
         chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         count, (height, width) = len(batch), batch.sar.shape[-2:]
-        hidden = cloud(count, (height, width), chance)
-        hidden &= (torch.rand(count, generator=chance) < 0.3).view(-1, 1, 1, 1)
+        device = batch.optical.device
+        hidden = cloud(count, (height, width), chance, device)
+        hidden &= (torch.rand(count, generator=chance) < 0.3).to(device).view(-1, 1, 1, 1)
         keep = torch.ones(count, 4, 1, 1, dtype=torch.bool)
         keep[:, 3, 0, 0] = torch.rand(count, generator=chance) < 0.5
-        device = batch.optical.device
-        return batch.optical, batch.optical_valid & ~hidden.to(device) & keep.to(device)
+        return batch.optical, batch.optical_valid & ~hidden & keep.to(device)
 
     def training_step(self, batch: Batch, batch_idx: int) -> Tensor:
         """One step."""

@@ -10,26 +10,32 @@ from flora.chip import Batch
 from flora.train.experiment import PathConfig
 
 
-def cloud(count: int, size: tuple[int, int], generator: torch.Generator) -> Tensor:
+def cloud(
+    count: int, size: tuple[int, int], generator: torch.Generator, device: torch.device | str = "cpu"
+) -> Tensor:
     """Draws cloud masks: smooth blobs that hide between a tenth and all of the image.
 
     Args:
         count: B.
         size: H and W, px.
-        generator: Source of chance.
+        generator: Source of chance, on the CPU, so that every device draws the same.
+        device: Where the masks are made.
 
     Returns:
         True where cloud hides the ground, (B, 1, H, W), bool.
     """
-    field = torch.zeros(count, 1, *size)
+    field = torch.zeros(count, 1, *size, device=device)
     for cells, weight in ((3, 1.0), (8, 0.6), (24, 0.3)):
-        noise = torch.randn(count, 1, cells, cells, generator=generator)
+        noise = torch.randn(count, 1, cells, cells, generator=generator).to(device)
         field += weight * F.interpolate(noise, size=size, mode="bicubic", align_corners=False)
     cover = 0.1 + 0.9 * torch.rand(count, generator=generator)
-    # A coarse grid of the field is enough to find the level that hides the share wanted.
-    levels = torch.stack(
-        [torch.quantile(plane[0, ::8, ::8], float(1 - c)) for plane, c in zip(field, cover, strict=True)]
-    )
+    # A coarse grid of the field is enough to find the level that hides the share wanted: a quantile of each image.
+    heights = field[:, 0, ::8, ::8].flatten(1).sort(dim=1).values
+    place = (1 - cover) * (heights.shape[1] - 1)
+    below = place.floor().long()
+    above = (below + 1).clamp(max=heights.shape[1] - 1)
+    low, high = (heights.gather(1, rank.to(device).unsqueeze(1)) for rank in (below, above))
+    levels = torch.lerp(low, high, (place - below).to(device).unsqueeze(1))
     return field >= levels.view(-1, 1, 1, 1)
 
 
@@ -92,12 +98,12 @@ class PathMixer:
         wrong = torch.rand(count, generator=chance) < config.wrong_place
         optical, valid = pick(wrong, optical.roll(1, 0), optical), pick(wrong, valid.roll(1, 0), valid)
         clouded = torch.rand(count, generator=chance) < config.clouded
-        hidden = cloud(count, (size[0], size[1]), chance) & clouded.view(-1, 1, 1, 1)
+        hidden = cloud(count, (size[0], size[1]), chance, device) & clouded.to(device).view(-1, 1, 1, 1)
         no_nir = torch.rand(count, generator=chance) < config.without_nir
         if config.unmasked:
-            bare = (torch.rand(count, generator=chance) < config.unmasked).view(-1, 1, 1, 1)
-            white = painted(optical, (hidden & bare).to(device), chance)
+            bare = (torch.rand(count, generator=chance) < config.unmasked).to(device).view(-1, 1, 1, 1)
+            white = painted(optical, hidden & bare, chance)
             optical, hidden = white, hidden & ~bare
         keep = torch.ones(count, 4, 1, 1, dtype=torch.bool)
         keep[:, 3, 0, 0] = ~no_nir
-        return optical, valid & ~hidden.to(device) & keep.to(device)
+        return optical, valid & ~hidden & keep.to(device)

@@ -69,16 +69,19 @@ def chips(
     """
     across = max(1, PAGE // size)
     made = 0
-    number = 0
-    while made < count:
-        rng = np.random.default_rng([seed & 0xFFFFFFFF, number, 0xC41, *split.encode()])
-        # Within one swath: the incidence angle grows with the column.
-        corner = int(rng.integers(128)) * PAGE, int(rng.integers(8)) * PAGE
-        place = int(rng.integers(2**31))
-        scene = simulate(across * size, across * size, place, config, corner)
+    for number in range(-(-count // across**2)):
+        scene = _place(number, across * size, seed, config, split)
         for row in range(0, across * size, size):
             for col in range(0, across * size, size):
                 if made < count:
                     yield scene.to_chip(np.s_[row : row + size, col : col + size], split)
                 made += 1
-        number += 1
+
+
+def _place(number: int, side: int, seed: int, config: SceneConfig | None, split: str) -> SimulatedScene:
+    """Simulates place `number` of a stream of chips; no place depends on another."""
+    rng = np.random.default_rng([seed & 0xFFFFFFFF, number, 0xC41, *split.encode()])
+    # Within one swath: the incidence angle grows with the column.
+    corner = int(rng.integers(128)) * PAGE, int(rng.integers(8)) * PAGE
+    place = int(rng.integers(2**31))
+    return simulate(side, side, place, config, corner)
