@@ -176,6 +176,19 @@ def test_verdicts_name_losses_as_wins() -> None:
     assert verdicts(rivals, {"entries": {"other": scored()}}) == ""
 
 
+def test_verdicts_show_other_seeds_beside_the_shipped_weights() -> None:
+    rivals = {"entries": {"threshold": scored(iou_micro=0.6, iou_macro=0.5)}}
+    entries = {
+        "default": scored(iou_micro=0.66, ece=0.05),
+        "seed_1": scored(iou_micro=0.64),
+        "tried": scored(),
+    }
+    lines = verdicts(rivals, {"entries": entries}).splitlines()
+    assert lines[2] == "| claim | wanted | found | holds | seed 1 |"
+    assert lines[4].endswith("| ≥ 0.650 | 0.660 | yes | 0.640, **no** |")
+    assert lines[5].endswith("| ≤ 0.05 | 0.050 | yes | – |")  # what was not measured of it
+
+
 def test_comparisons_on_networks_of_two_sizes_stand_one_after_the_other(tmp_path: Path) -> None:
     for preset, ours in (("small", 0.5), ("default", 0.7)):
         entries = {

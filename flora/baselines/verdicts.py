@@ -13,11 +13,15 @@ PICTURE_SOURCES: Final = ("sen1floods11", "guaiba", "sen12ms_cr")
 TUNED: Final = ("threshold", "threshold_own", "threshold_published")
 PSNR: Final = "psnr[DN/3000]"
 
+SEED: Final = "seed_"  # entries so named are of the same experiment with another seed
+
 Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
 
 
 def verdicts(rivals: Scores, weights: Scores) -> str:
     """Gives a table of claims about the weights called `default`; empty where these were not scored.
+
+    Weights called `seed_…` stand beside them: what they reached, and **no** where that is not what is wanted of them.
 
     Args:
         rivals: What `score_rivals` gave.
@@ -26,16 +30,32 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
     Returns:
         Markdown.
     """
-    shipped = weights.get("entries", {}).get("default")
-    if not shipped:
+    entries = weights.get("entries", {})
+    if "default" not in entries:
         return ""
-    claims = [*_water(rivals, shipped), *_pictures(rivals, shipped), *_cues(rivals, shipped)]
-    lines = ["| claim | wanted | found | holds |", "| --- | --- | --- | --- |"]
-    lines += [
-        f"| {what} | {wanted} | {found} | {'yes' if holds else '**no**'} |"
-        for what, wanted, found, holds in claims
+    seeds = [name for name in entries if name.startswith(SEED)]
+    claims = _claims(rivals, entries["default"])
+    others = [
+        {what: (found, holds) for what, _, found, holds in _claims(rivals, entries[name])} for name in seeds
     ]
+    heads = ["claim", "wanted", "found", "holds", *(name.replace("_", " ") for name in seeds)]
+    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
+    for what, wanted, found, holds in claims:
+        told = [
+            f"{other[what][0]}{'' if other[what][1] else ', **no**'}" if what in other else "–"
+            for other in others
+        ]
+        lines.append("| " + " | ".join([what, wanted, found, "yes" if holds else "**no**", *told]) + " |")
+    if seeds:
+        lines += [
+            "",
+            "The columns of seeds are of the same experiment with that seed, trained to compare and not shipped.",
+        ]
     return "## What the shipped weights reach, and what not\n\n" + "\n".join(lines)
+
+
+def _claims(rivals: Scores, entry: Scores) -> list[Claim]:
+    return [*_water(rivals, entry), *_pictures(rivals, entry), *_cues(rivals, entry)]
 
 
 def _figure(entry: Scores, source: str, name: str) -> float | None:
