@@ -39,13 +39,16 @@ def quality(
     comparison: Annotated[
         str | None,
         typer.Option(
-            help="Name of a comparison that stands apart: quality_PRESET_NAME.json. Give it --runs too."
+            help="Name of a comparison that stands apart: quality_PRESET_NAME.json, runs in runs/quality_NAME."
         ),
     ] = None,
     configs: Annotated[Path, typer.Option(help="Folder of experiments.")] = Path("configs"),
-    runs: Annotated[Path, typer.Option(help="Folder of runs; finished ones are not trained again.")] = Path(
-        "runs/quality"
-    ),
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of runs; finished ones are not trained again.", show_default="runs/quality"
+        ),
+    ] = None,
     source: Annotated[
         list[str] | None, typer.Option(help="Score on this source only; may be repeated.")
     ] = None,
@@ -84,6 +87,8 @@ def quality(
         budget = Budget(
             steps=steps, seeds=seeds, preset=preset, crop=crop, batch=batch, comparison=comparison
         )
+        # A comparison apart takes no run from another.
+        runs = runs or Path("runs", f"quality_{comparison}" if comparison else "quality")
         compare_variants(
             variant, full, budget, packed, configs, load, runs, sources, out, protocol, sys.argv, say
         )
