@@ -43,10 +43,10 @@ REASONS: Final = {
 radar's speckle blurs, the thin river in Spain's south, and parcels whose plants stand out of the water and send
 back as much as land does. The threshold misses the same places. The picture is wrong where the map is right: Spain's
 flood is dark and clear, and FLoRA paints it brown, as every true-coloured flood that it learnt from is Guaíba's or
-simulated. Smooth dry ground in the north of the USA is painted as pale sand, which only the desert taught it. Hue
-cannot be seen by radar; an image of another day brings it.""",
+simulated. Smooth land in the north of the USA's chip is painted nearly white, as sand is. Hue cannot be seen by radar;
+an image of another day brings it.""",
     "guaiba": """What is missed is as bright as land: streets, houses and trees that stand in the water, which the
-labels, made from the optical image, call water or cut out in circles. Radar sees walls and crowns there, and the
+labels call water or cut out in circles. Radar sees walls and crowns there, and the
 threshold fails alike. Roofs of a town are one grey in the picture from radar alone: its houses are about as small as
 what the radar resolves.""",
     "etci_nebraska": """The labels are wider than the water that the radar shows: nine of ten misses lie within two

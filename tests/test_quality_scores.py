@@ -189,6 +189,27 @@ def test_verdicts_show_other_seeds_beside_the_shipped_weights() -> None:
     assert lines[5].endswith("| ≤ 0.05 | 0.050 | yes | – |")  # what was not measured of it
 
 
+@pytest.mark.parametrize(
+    ("options", "folder"),
+    [
+        ([], "quality"),
+        (["--preset", "default"], "quality_default"),
+        (["--comparison", "later"], "quality_small_later"),
+        (["--comparison", "later", "--runs", "mine"], None),
+    ],
+)
+def test_no_comparison_takes_the_runs_of_another(
+    options: list[str], folder: str | None, tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    taken: list[Path] = []
+    monkeypatch.setattr("flora.baselines.variants.compare_variants", lambda *given: taken.append(given[6]))
+    monkeypatch.setattr("flora.baselines.results.write_page", lambda *_: [])
+    with pytest.raises(SystemExit) as caught:
+        main(["bench", "quality", "--root", str(tree), "--out", str(tmp_path), *options])
+    assert caught.value.code in (None, 0)
+    assert taken == [Path("runs", folder) if folder else Path("mine")]
+
+
 def test_comparisons_on_networks_of_two_sizes_stand_one_after_the_other(tmp_path: Path) -> None:
     for preset, ours in (("small", 0.5), ("default", 0.7)):
         entries = {

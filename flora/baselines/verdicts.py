@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Final
 
 from flora.baselines.quality import Scores
+from flora.baselines.tables import table
 
 WATER_SOURCES: Final = ("sen1floods11", "guaiba", "etci_nebraska", "ombria_france", "ombria_timor")
 DRY_SOURCES: Final = ("desert", "etci_dry")
@@ -38,20 +39,25 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
     others = [
         {what: (found, holds) for what, _, found, holds in _claims(rivals, entries[name])} for name in seeds
     ]
-    heads = ["claim", "wanted", "found", "holds", *(name.replace("_", " ") for name in seeds)]
-    lines = [f"| {' | '.join(heads)} |", "| --- " * len(heads) + "|"]
-    for what, wanted, found, holds in claims:
-        told = [
-            f"{other[what][0]}{'' if other[what][1] else ', **no**'}" if what in other else "–"
-            for other in others
-        ]
-        lines.append("| " + " | ".join([what, wanted, found, "yes" if holds else "**no**", *told]) + " |")
+    rows = [
+        [what, wanted, found, "yes" if holds else "**no**", *(_told(other.get(what)) for other in others)]
+        for what, wanted, found, holds in claims
+    ]
+    head = ["claim", "wanted", "found", "holds", *(name.replace("_", " ") for name in seeds)]
+    parts = ["## What the shipped weights reach, and what not", table(head, rows)]
     if seeds:
-        lines += [
-            "",
-            "The columns of seeds are of the same experiment with that seed, trained to compare and not shipped.",
+        parts += [
+            "The columns of seeds are of the same experiment with that seed, trained to compare and not shipped."
         ]
-    return "## What the shipped weights reach, and what not\n\n" + "\n".join(lines)
+    return "\n\n".join(parts)
+
+
+def _told(other: tuple[str, bool] | None) -> str:
+    """Says what another seed reached, and where that is not what is wanted of it."""
+    if other is None:
+        return "–"
+    found, holds = other
+    return found if holds else f"{found}, **no**"
 
 
 def _claims(rivals: Scores, entry: Scores) -> list[Claim]:

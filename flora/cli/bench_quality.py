@@ -38,15 +38,13 @@ def quality(
     batch: Annotated[int, typer.Option(min=1, help="Crops a step.")] = 8,
     comparison: Annotated[
         str | None,
-        typer.Option(
-            help="Name of a comparison that stands apart: quality_PRESET_NAME.json, runs in runs/quality_NAME."
-        ),
+        typer.Option(help="Name of a comparison that stands apart: quality_PRESET_NAME.json."),
     ] = None,
     configs: Annotated[Path, typer.Option(help="Folder of experiments.")] = Path("configs"),
     runs: Annotated[
         Path | None,
         typer.Option(
-            help="Folder of runs; finished ones are not trained again.", show_default="runs/quality"
+            help="Folder of runs; finished ones are not trained again. Left out, runs/ and the JSON's name."
         ),
     ] = None,
     source: Annotated[
@@ -77,7 +75,7 @@ def quality(
     if weights:
         compare_weights(weights, sources, out, protocol, sys.argv, say, tta=tta)
     else:
-        from flora.baselines.variants import Budget, compare_variants
+        from flora.baselines.variants import Budget, compare_variants, results_name
         from flora.config import load_yaml
         from flora.train.experiment import Experiment
 
@@ -87,8 +85,8 @@ def quality(
         budget = Budget(
             steps=steps, seeds=seeds, preset=preset, crop=crop, batch=batch, comparison=comparison
         )
-        # A comparison apart takes no run from another.
-        runs = runs or Path("runs", f"quality_{comparison}" if comparison else "quality")
+        # No comparison takes the runs of another.
+        runs = runs or Path("runs", results_name(preset, comparison)).with_suffix("")
         compare_variants(
             variant, full, budget, packed, configs, load, runs, sources, out, protocol, sys.argv, say
         )

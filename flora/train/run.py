@@ -74,7 +74,7 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
         max_steps=stage.steps,
         precision=experiment.precision,
         gradient_clip_val=stage.clip,
-        benchmark=True,  # crops are of one size: cuDNN may try its ways and keep the fastest
+        benchmark=True,  # crops are of one size, so cuDNN may look for its fastest way once
         callbacks=callbacks,
         logger=[
             CSVLogger(out, name="", version=_unused(out, "csv")),
