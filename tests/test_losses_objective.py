@@ -122,6 +122,20 @@ def test_changed_is_judged_where_the_image_shown_is_wrong_and_nowhere_else() -> 
     assert objective(_output(), batch, cue=right).total.item() == 0
 
 
+def test_snow_counts_as_white_in_the_squared_error_and_as_it_is_without_a_bound() -> None:
+    output, batch = _output(), _batch()
+    batch.optical[0, :3] = 0.9  # three times the reflectance that is shown white
+    white = replace(batch, optical=batch.optical.clamp_max(0.3))
+
+    def total(against: Batch, brightest: float | None) -> float:
+        config = ObjectiveConfig(weights=Weights(squared=1.0), squared_to=brightest)
+        return float(Objective(config, "joint")(output, against).total.detach())
+
+    assert total(batch, 1.0) == pytest.approx(total(white, 1.0))
+    assert total(batch, None) > 8 * total(batch, 1.0)
+    assert total(white, None) == pytest.approx(total(white, 1.0))
+
+
 def test_perceptual_compares_the_middle_of_rows_that_show_something() -> None:
     seen = []
 

@@ -189,6 +189,17 @@ def test_verdicts_show_other_seeds_beside_the_shipped_weights() -> None:
     assert lines[5].endswith("| ≤ 0.05 | 0.050 | yes | – |")  # what was not measured of it
 
 
+def test_verdicts_hold_networks_of_the_same_training_against_flora() -> None:
+    unet = scored(iou_micro=0.7) | {"network": "unet-default"}
+    unet["sources"]["guaiba"] = {"figures": {"ssim[DN/3000]": 0.5, "lpips_alex[DN/3000]": 0.6}}  # type: ignore[index]
+    ours = scored(iou_micro=0.7)
+    ours["sources"]["guaiba"] = {"figures": {"ssim[DN/3000]": 0.5, "lpips_alex[DN/3000]": 0.5}}  # type: ignore[index]
+    lines = verdicts({}, {"entries": {"default": ours, "unet": unet}}).splitlines()
+    assert "| sen1floods11: IoU micro not below U-Net | ≥ 0.700 | 0.700 | yes |" in lines
+    assert "| guaiba: SSIM above U-Net | > 0.500 | 0.500 | **no** |" in lines
+    assert "| guaiba: LPIPS-Alex below U-Net | < 0.600 | 0.500 | yes |" in lines
+
+
 @pytest.mark.parametrize(
     ("options", "folder"),
     [

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from lakes import OPTICAL, TINY, WATER, experiment, made_chip
+from pydantic import ValidationError
 from safetensors.torch import save_file
 
 from flora import checkpoint
@@ -21,6 +22,7 @@ from flora.train import Experiment, run
 from flora.train.choice import choose
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
+from flora.train.run import PackedData
 from flora.train.scores import ValidationScores
 
 
@@ -53,6 +55,28 @@ def test_every_inference_parameter_gets_a_gradient_in_the_joint_stage(packed: Pa
     assert any(n.startswith("predictor.") for n in parts)
 
 
+def test_colours_of_a_dataset_count_as_they_are_trusted(packed: Path) -> None:
+    lakes = experiment(packed).data.model_dump()
+    trusting, doubting, blind = (
+        PackedData(experiment(packed, data=lakes | {"picture_trust": trust}))
+        for trust in ({}, {"lakes": 0.25}, {"lakes": 0})
+    )
+    batch = batch_of()
+    assert trusting.on_before_batch_transfer(batch, 0).weight_optical.tolist() == [1.0] * 4
+    doubted = doubting.on_before_batch_transfer(batch, 0)
+    assert doubted.weight_optical.tolist() == [0.25] * 4
+    assert doubted.weight_water.tolist() == [1.0] * 4
+    assert batch.weight_optical.tolist() == [1.0] * 4, "the loader's memory stays as it was"
+    module = quiet(JointModule(FLoRA(TINY_CONFIG), experiment(packed, joint=PICTURES)))
+    assert module.training_step(blind.on_before_batch_transfer(batch, 0), 0) == 0
+
+
+def test_trust_in_a_dataset_that_is_not_drawn_is_refused(packed: Path) -> None:
+    lakes = experiment(packed).data.model_dump()
+    with pytest.raises(ValidationError, match="names deserts, which the mixture lacks"):
+        experiment(packed, data=lakes | {"picture_trust": {"deserts": 0.5}})
+
+
 def test_modules_come_in_the_mode_that_they_train_in(packed: Path) -> None:
     module = JointModule(FLoRA(experiment(packed).network()).eval(), experiment(packed))
     assert module.model.sar_encoder.training
@@ -74,6 +98,7 @@ def test_water_labels_reach_the_encoder(packed: Path) -> None:
     assert module.model.sar_encoder.stem.conv.weight.grad.abs().sum() > 0
 
 
+PICTURES = {"steps": 1, "objective": {"weights": {"charbonnier": 1.0, "squared": 1.0}}}
 TINY_CONFIG = Experiment.model_validate(
     {
         "name": "n",

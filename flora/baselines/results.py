@@ -15,7 +15,7 @@ from flora.baselines.quality import Scores
 from flora.baselines.rivals import RIVALS
 from flora.baselines.tables import OPTICAL, PROBABILISTIC, WATER, Column, cell, table
 from flora.baselines.testbed import ENTRIES
-from flora.baselines.verdicts import verdicts
+from flora.baselines.verdicts import NETWORKS, verdicts
 from flora.errors import DataError
 
 
@@ -79,7 +79,9 @@ def _circumstances(found: Mapping[str, Scores]) -> str:
 def _weights(rivals: Scores, weights: Scores) -> list[str]:
     """Gives the tables of water, pictures and images beside the radar, for weights and the rivals without training."""
     named = {entry["title"]: entry for entry in rivals.get("entries", {}).values()}
-    named |= {f"**FLoRA, {name}**": entry for name, entry in weights["entries"].items()}
+    named |= {
+        NETWORKS.get(name, f"**FLoRA, {name}**"): entry for name, entry in weights["entries"].items()
+    }
     parts = ["## Water from radar alone"]
     for entry in ENTRIES:
         # A dry source without a false alarm has no IoU, but land that was left dry.
@@ -122,7 +124,7 @@ def _cues(rivals: Scores, weights: Scores) -> list[str]:
         for title, scores in (
             ("the old image copied (persistence)", rivals.get("persistence", {}).get("persistence")),
             *(
-                (f"**{name}**, {words}", entry.get("cues", {}).get(cue))
+                (f"{NETWORKS.get(name, f'**{name}**')}, {words}", entry.get("cues", {}).get(cue))
                 for name, entry in weights["entries"].items()
                 for cue, words in CUES.items()
             ),

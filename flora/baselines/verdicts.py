@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from itertools import product
 from typing import Final
 
 from flora.baselines.quality import Scores
@@ -13,8 +14,11 @@ DRY_SOURCES: Final = ("desert", "etci_dry")
 PICTURE_SOURCES: Final = ("sen1floods11", "guaiba", "sen12ms_cr")
 TUNED: Final = ("threshold", "threshold_own", "threshold_published")
 PSNR: Final = "psnr[DN/3000]"
+SSIM: Final = "ssim[DN/3000]"
+LPIPS: Final = "lpips_alex[DN/3000]"
 
-SEED: Final = "seed_"  # entries so named are of the same experiment with another seed
+SEED: Final = "seed_"  # entries so named are of the run that the shipped weights went on from, with that seed
+NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}  # entries so named were trained on that run's crops and steps
 
 Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
 
@@ -23,6 +27,7 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
     """Gives a table of claims about the weights called `default`; empty where these were not scored.
 
     Weights called `seed_…` stand beside them: what they reached, and **no** where that is not what is wanted of them.
+    Those called as one of `NETWORKS` are rivals: their figures are what is wanted.
 
     Args:
         rivals: What `score_rivals` gave.
@@ -35,9 +40,11 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
     if "default" not in entries:
         return ""
     seeds = [name for name in entries if name.startswith(SEED)]
-    claims = _claims(rivals, entries["default"])
+    networks = {name: entries[name] for name in NETWORKS if name in entries}
+    claims = _claims(rivals, networks, entries["default"])
     others = [
-        {what: (found, holds) for what, _, found, holds in _claims(rivals, entries[name])} for name in seeds
+        {what: (found, holds) for what, _, found, holds in _claims(rivals, networks, entries[name])}
+        for name in seeds
     ]
     rows = [
         [what, wanted, found, "yes" if holds else "**no**", *(_told(other.get(what)) for other in others)]
@@ -47,7 +54,9 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
     parts = ["## What the shipped weights reach, and what not", table(head, rows)]
     if seeds:
         parts += [
-            "The columns of seeds are of the same experiment with that seed, trained to compare and not shipped."
+            "The columns of seeds are of `configs/first.yaml` with that seed, the run that the shipped weights went on "
+            "from. U-Net and pix2pix (`configs/unet.yaml`, `configs/pix2pix.yaml`) had the crops and steps of that run, "
+            "one seed each, and what is wanted of FLoRA is their figure: of equal training are the columns of seeds."
         ]
     return "\n\n".join(parts)
 
@@ -60,8 +69,13 @@ def _told(other: tuple[str, bool] | None) -> str:
     return found if holds else f"{found}, **no**"
 
 
-def _claims(rivals: Scores, entry: Scores) -> list[Claim]:
-    return [*_water(rivals, entry), *_pictures(rivals, entry), *_cues(rivals, entry)]
+def _claims(rivals: Scores, networks: Scores, entry: Scores) -> list[Claim]:
+    return [
+        *_water(rivals, entry),
+        *_pictures(rivals, entry),
+        *_beside(networks, entry),
+        *_cues(rivals, entry),
+    ]
 
 
 def _figure(entry: Scores, source: str, name: str) -> float | None:
@@ -107,9 +121,24 @@ def _pictures(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
             f"{ours:.2f} dB",
             ours >= floor + 2,
         )
-    distance = _figure(shipped, "guaiba", "lpips_alex[DN/3000]")
+    distance = _figure(shipped, "guaiba", LPIPS)
     if distance is not None:
         yield "guaiba: LPIPS-Alex", "≤ 0.45", f"{distance:.3f}", distance <= 0.45
+
+
+def _beside(networks: Scores, entry: Scores) -> Iterator[Claim]:
+    """Compares with networks of the same training: water not below the U-Net's, pictures better than both."""
+    for source in WATER_SOURCES:
+        ours, theirs = (_figure(scores, source, "iou_micro") for scores in (entry, networks.get("unet", {})))
+        if ours is not None and theirs is not None:
+            yield f"{source}: IoU micro not below U-Net", f"≥ {theirs:.3f}", f"{ours:.3f}", ours >= theirs
+    for (name, rival), source in product(networks.items(), PICTURE_SOURCES):
+        for figure, words, sign in ((SSIM, "SSIM above", ">"), (LPIPS, "LPIPS-Alex below", "<")):
+            ours, theirs = (_figure(scores, source, figure) for scores in (entry, rival))
+            if ours is not None and theirs is not None:
+                holds = ours > theirs if sign == ">" else ours < theirs
+                what = f"{source}: {words} {NETWORKS[name]}"
+                yield what, f"{sign} {theirs:.3f}", f"{ours:.3f}", holds
 
 
 def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
@@ -132,7 +161,7 @@ def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
             f"{found:.2f} dB",
             found >= wanted,
         )
-    lpips, water = figure("lpips_alex[DN/3000]"), figure("iou_micro")
+    lpips, water = figure(LPIPS), figure("iou_micro")
     yield (
         "image before: LPIPS below radar alone",
         f"< {lpips('none'):.3f}",

@@ -88,6 +88,8 @@ class ObjectiveConfig(BaseModel):
     Attributes:
         weights: What each term counts.
         balance: `fixed`, or `uncertainty`: a learned factor for each task beside the weights.
+        squared_to: Brightest value that the squared error tells apart, unit range: pictures are clipped there, as PSNR
+            clips them, or one snow scene in two hundred crops counts more than all others. None for no bound.
         ssim_stride: Distance between SSIM windows, px.
         frequency_block: Width of an FFT block, px.
         colour_cell: Width of a mean-colour cell, px.
@@ -108,6 +110,7 @@ class ObjectiveConfig(BaseModel):
 
     weights: Weights = Weights()
     balance: Literal["fixed", "uncertainty"] = "fixed"
+    squared_to: float | None = Field(default=None, gt=0)
     ssim_stride: int = Field(default=2, ge=1, le=8)
     frequency_block: int = Field(default=64, ge=8)
     colour_cell: int = Field(default=16, ge=2)

@@ -121,7 +121,10 @@ def _charbonnier(c: Comparison) -> Tensor:
 
 
 def _squared(c: Comparison) -> Tensor:
-    return reconstruction.squared_loss(*_picture_arguments(c))
+    picture, truth, valid, weight = _picture_arguments(c)
+    if (brightest := c.config.squared_to) is not None:
+        picture, truth = picture.clamp_max(brightest), truth.clamp_max(brightest)
+    return reconstruction.squared_loss(picture, truth, valid, weight)
 
 
 def _changed(c: Comparison) -> Tensor:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from flora.data.augment import AugmentConfig
 from flora.errors import ConfigError
@@ -28,6 +28,7 @@ class DataConfig(_Section):
         batch_size: Crops a step.
         workers: Processes that prepare crops; 0 prepares them in the training process.
         water_preference: Probability that a crop is chosen to hold water where its chip has any.
+        picture_trust: What the colours of a dataset count, beside the trust in its radiometry; 1 where it is not named.
     """
 
     packed: Path = Path("packed")
@@ -36,6 +37,14 @@ class DataConfig(_Section):
     batch_size: int = Field(8, ge=1)
     workers: int = Field(1, ge=0)
     water_preference: float = Field(0.5, ge=0, le=1)
+    picture_trust: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _trusts_what_is_drawn(self) -> DataConfig:
+        unknown = sorted(set(self.picture_trust) - set(self.mixture))
+        if unknown:
+            raise ValueError(f"names {', '.join(unknown)}, which the mixture lacks; name its datasets")
+        return self
 
 
 class PathConfig(_Section):
@@ -96,7 +105,7 @@ class Experiment(_Section):
         teacher: The first stage; None trains without a teacher.
         joint: The second stage.
         initial: Weights to start from, for fine-tuning, or the file of the experiment that leaves them
-            (`default.yaml`, beside this one); parts of the network that they lack, and None, start at random.
+            (`first.yaml`, beside this one); parts of the network that they lack, and None, start at random.
         averaged_with: Weights of an earlier run of the same network, or its file likewise: what is written is the mean
             of these and this run's. It keeps most of what the run taught and most of what it unlearnt. Source:
             Wortsman et al., CVPR 2022, arXiv 2109.01903.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import platform
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -56,6 +57,14 @@ class PackedData(L.LightningDataModule):
             workers=data.workers,
             start_step=self.trainer.global_step if self.trainer else 0,
         )
+
+    def on_before_batch_transfer(self, batch: Batch, dataloader_idx: int) -> Batch:
+        """Weighs the colours of each chip by the trust that the experiment has in its dataset's."""
+        trust = self.experiment.data.picture_trust
+        if not trust:
+            return batch
+        factors = torch.tensor([trust.get(meta.dataset, 1.0) for meta in batch.meta])
+        return replace(batch, weight_optical=batch.weight_optical * factors)
 
     def val_dataloader(self) -> DataLoader[Batch]:
         """Gives whole validation chips, one a batch, padded to the grid with invalid pixels."""
