@@ -79,9 +79,7 @@ def _circumstances(found: Mapping[str, Scores]) -> str:
 def _weights(rivals: Scores, weights: Scores) -> list[str]:
     """Gives the tables of water, pictures and images beside the radar, for weights and the rivals without training."""
     named = {entry["title"]: entry for entry in rivals.get("entries", {}).values()}
-    named |= {
-        NETWORKS.get(name, f"**FLoRA, {name}**"): entry for name, entry in weights["entries"].items()
-    }
+    named |= {NETWORKS.get(name, f"**FLoRA, {name}**"): entry for name, entry in weights["entries"].items()}
     parts = ["## Water from radar alone"]
     for entry in ENTRIES:
         # A dry source without a false alarm has no IoU, but land that was left dry.

@@ -18,7 +18,10 @@ SSIM: Final = "ssim[DN/3000]"
 LPIPS: Final = "lpips_alex[DN/3000]"
 
 SEED: Final = "seed_"  # entries so named are of the run that the shipped weights went on from, with that seed
-NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}  # entries so named were trained on that run's crops and steps
+NETWORKS: Final = {
+    "unet": "U-Net",
+    "pix2pix": "pix2pix",
+}  # entries so named were trained on that run's crops and steps
 
 Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
 
@@ -55,8 +58,13 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
     if seeds:
         parts += [
             "The columns of seeds are of `configs/first.yaml` with that seed, the run that the shipped weights went on "
-            "from. U-Net and pix2pix (`configs/unet.yaml`, `configs/pix2pix.yaml`) had the crops and steps of that run, "
-            "one seed each, and what is wanted of FLoRA is their figure: of equal training are the columns of seeds."
+            "from."
+        ]
+    if networks:
+        names = " and ".join(NETWORKS[name] for name in networks)
+        parts += [
+            f"{names} had the crops and steps of `configs/first.yaml`, one seed each: of equal training are the "
+            "columns of seeds, not the shipped weights."
         ]
     return "\n\n".join(parts)
 
