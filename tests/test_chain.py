@@ -138,12 +138,13 @@ def test_the_shipped_weights_are_one_command(monkeypatch: pytest.MonkeyPatch, tm
     vgg = tmp_path / "vgg"
     vgg.touch()
     monkeypatch.setattr("flora.train.chain.weights_path", lambda _: vgg)
-    (experiment,) = chain(CONFIGS / "default.yaml", load, tmp_path)
-    assert experiment.initial is None
-    assert experiment.teacher is not None
-    shipped = checkpoint.load().provenance["experiment"]
-    resolved = experiment.model_dump(mode="json")
-    for part in ("name", "model", "augment", "paths", "teacher", "joint", "seed"):
-        assert shipped[part] == resolved[part], part
-    assert shipped["data"]["mixture"] == resolved["data"]["mixture"]
-    assert shipped["data"]["batch_size"] == resolved["data"]["batch_size"]
+    links = chain(CONFIGS / "default.yaml", load, tmp_path)
+    assert [experiment.name for experiment in links] == ["first", "default"]
+    shipped = checkpoint.load().provenance
+    for experiment, made in zip(links, (shipped["before"], shipped), strict=True):
+        recorded = Experiment.model_validate(made["experiment"]).model_dump(mode="json")
+        resolved = experiment.model_dump(mode="json")
+        for part in ("model", "augment", "paths", "teacher", "joint", "seed"):
+            assert recorded[part] == resolved[part], part
+        for part in ("mixture", "batch_size", "picture_trust"):
+            assert recorded["data"][part] == resolved["data"][part], part
