@@ -18,10 +18,8 @@ SSIM: Final = "ssim[DN/3000]"
 LPIPS: Final = "lpips_alex[DN/3000]"
 
 SEED: Final = "seed_"  # entries so named are of the run that the shipped weights went on from, with that seed
-NETWORKS: Final = {
-    "unet": "U-Net",
-    "pix2pix": "pix2pix",
-}  # entries so named were trained on that run's crops and steps
+# Entries so named were trained on that run's crops and steps.
+NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}
 
 Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
 
