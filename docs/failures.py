@@ -43,7 +43,7 @@ REASONS: Final = {
 radar's speckle blurs, the thin river in Spain's south, and parcels whose plants stand out of the water and send
 back as much as land does. The threshold misses the same places. The picture is wrong where the map is right: Spain's
 flood is dark and clear, and FLoRA paints it brown, as every true-coloured flood that it learnt from is Guaíba's or
-simulated. Smooth land in the north of the USA's chip is painted nearly white, as sand is. Hue cannot be seen by radar;
+simulated. Some smooth land of both chips is painted grey, as towns are. Hue cannot be seen by radar;
 an image of another day brings it.""",
     "guaiba": """What is missed is as bright as land: streets, houses and trees that stand in the water, which the
 labels call water or cut out in circles. Radar sees walls and crowns there, and the
@@ -57,8 +57,8 @@ its contrast is not: after the flood water stands 8 dB under land (median of the
 probability for all contrasts errs on both sides: shores and strips between the waters are called water where the
 contrast is that of the middle training chip (`france2021_31_after`, 10 dB), and water is missed where it is least
 (`france2021_85_after`, 6 dB). These chips showed first that contrast matters, and training and thresholds answer it
-since: the score of this source is not blind. The picture takes dark water for pale sand in patches: with VV alone the
-two differ by texture and place only.""",
+since: the score of this source is not blind. The picture is two-toned and paints dark ground as water: with VV alone
+the two differ by texture and place only.""",
     "ombria_timor": """Ten places, each before and after, in one polarisation: dark river beds and slopes, land in
 the labels before the cyclone and called water by FLoRA and by the threshold, in larger patches by FLoRA; and after it
 ground that the labels call water and that is only 5 dB darker than land in the radar, most of which both miss. The
