@@ -95,14 +95,7 @@ class Record:
         Returns:
             The entry.
         """
-        assert loaded.path is not None
-        digest = hashlib.sha256(loaded.path.read_bytes()).hexdigest()[:16]
-        entry: Scores = self.content["entries"].get(name, {})
-        if entry.get("sha256") != digest:
-            entry = {"sha256": digest, "sources": {}, "cues": {}}
-        entry |= _facts(loaded) | facts | {"tta": tta}
-        self.content |= circumstances(self.argv) | {"protocol": self.protocol.words()}
-        self.content["entries"][name] = entry
+        entry = self._entry(name, loaded, facts | {"tta": tta})
         network = NetworkPredictor(loaded.model.folded(), loaded.temperature)
         predictor = TurnedPredictor(network) if tta else network
         grid = loaded.model.grid
@@ -132,6 +125,18 @@ class Record:
             )
             entry["cue_chips"] = guaiba
             write_json(self.path, self.content)
+        return entry
+
+    def _entry(self, name: str, loaded: Checkpoint, facts: Scores) -> Scores:
+        """Gives what stands there of these very weights, or an empty entry, with what is recorded of it."""
+        assert loaded.path is not None
+        digest = hashlib.sha256(loaded.path.read_bytes()).hexdigest()[:16]
+        entry: Scores = self.content["entries"].get(name, {})
+        if entry.get("sha256") != digest:
+            entry = {"sha256": digest, "sources": {}, "cues": {}}
+        entry |= _facts(loaded) | facts
+        self.content |= circumstances(self.argv) | {"protocol": self.protocol.words()}
+        self.content["entries"][name] = entry
         return entry
 
 

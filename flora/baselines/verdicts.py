@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Final
@@ -20,6 +21,12 @@ LPIPS: Final = "lpips_alex[DN/3000]"
 SEED: Final = "seed_"  # entries so named are of the run that the shipped weights went on from, with that seed
 # Entries so named were trained on that run's crops and steps.
 NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}
+# What is wanted beside them: figure, words, of which, on which sources, how compared.
+BESIDE: Final = (
+    ("iou_micro", "IoU micro not below", ("unet",), WATER_SOURCES, "≥", operator.ge),
+    (SSIM, "SSIM above", tuple(NETWORKS), PICTURE_SOURCES, ">", operator.gt),
+    (LPIPS, "LPIPS-Alex below", tuple(NETWORKS), PICTURE_SOURCES, "<", operator.lt),
+)
 
 Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
 
@@ -133,18 +140,13 @@ def _pictures(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
 
 
 def _beside(networks: Scores, entry: Scores) -> Iterator[Claim]:
-    """Compares with networks of the same training: water not below the U-Net's, pictures better than both."""
-    for source in WATER_SOURCES:
-        ours, theirs = (_figure(scores, source, "iou_micro") for scores in (entry, networks.get("unet", {})))
-        if ours is not None and theirs is not None:
-            yield f"{source}: IoU micro not below U-Net", f"≥ {theirs:.3f}", f"{ours:.3f}", ours >= theirs
-    for (name, rival), source in product(networks.items(), PICTURE_SOURCES):
-        for figure, words, sign in ((SSIM, "SSIM above", ">"), (LPIPS, "LPIPS-Alex below", "<")):
-            ours, theirs = (_figure(scores, source, figure) for scores in (entry, rival))
+    """Compares with networks of the same training, figure by figure."""
+    for figure, words, rivals, sources, sign, better in BESIDE:
+        for name, source in product(rivals, sources):
+            ours, theirs = (_figure(scores, source, figure) for scores in (entry, networks.get(name, {})))
             if ours is not None and theirs is not None:
-                holds = ours > theirs if sign == ">" else ours < theirs
                 what = f"{source}: {words} {NETWORKS[name]}"
-                yield what, f"{sign} {theirs:.3f}", f"{ours:.3f}", holds
+                yield what, f"{sign} {theirs:.3f}", f"{ours:.3f}", better(ours, theirs)
 
 
 def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:

@@ -89,7 +89,7 @@ class ObjectiveConfig(BaseModel):
         weights: What each term counts.
         balance: `fixed`, or `uncertainty`: a learned factor for each task beside the weights.
         squared_to: Brightest value that the squared error tells apart, unit range: pictures are clipped there, as PSNR
-            clips them, or one snow scene in two hundred crops counts more than all others. None for no bound.
+            clips them: snow is three times as bright as white, and the error is squared. None for no bound.
         ssim_stride: Distance between SSIM windows, px.
         frequency_block: Width of an FFT block, px.
         colour_cell: Width of a mean-colour cell, px.

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from flora.data.augment import AugmentConfig
 from flora.errors import ConfigError
@@ -39,12 +39,13 @@ class DataConfig(_Section):
     water_preference: float = Field(0.5, ge=0, le=1)
     picture_trust: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
 
-    @model_validator(mode="after")
-    def _trusts_what_is_drawn(self) -> DataConfig:
-        unknown = sorted(set(self.picture_trust) - set(self.mixture))
+    @field_validator("picture_trust")
+    @classmethod
+    def _trusts_what_is_drawn(cls, trust: dict[str, float], others: ValidationInfo) -> dict[str, float]:
+        unknown = sorted(set(trust) - set(others.data.get("mixture", trust)))
         if unknown:
-            raise ValueError(f"names {', '.join(unknown)}, which the mixture lacks; name its datasets")
-        return self
+            raise ValueError(f"the mixture has no {', '.join(unknown)}; name its datasets")
+        return trust
 
 
 class PathConfig(_Section):
