@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
+from scipy.ndimage import binary_dilation, binary_erosion
 
 from flora.chip import Chip, ChipMeta
 from flora.data.augment import CLIP_STEP_DB, Augment, AugmentConfig, Optical, shifted, sunk
@@ -328,6 +329,28 @@ def test_vh_sinks_towards_the_noise_and_vv_stays() -> None:
     # By hand: -15 - 5 = -20 dB is 0.01 of power, the noise at -24 dB is 0.00398; together -18.55 dB.
     band = np.array([[-15.0, -40.0]], np.float32)
     np.testing.assert_allclose(sunk(band, 5, -24), [[-18.55, -40.0]], atol=0.01)
+
+
+def test_wind_moves_labelled_water_alone() -> None:
+    config = AugmentConfig.plain(64).model_copy(update={"wind": 1.0, "wind_db": 4.0})
+    chip = coordinate_chip(64, 64)
+    assert chip.water is not None
+    wide = np.ones((3, 3))
+    inside = binary_erosion(chip.water == 1, wide, border_value=1)
+    dry = ~binary_dilation(chip.water == 1, wide)
+    rises = []
+    for seed in range(8):
+        vv, vh = Augment(config)(chip, np.random.default_rng(seed)).sar - chip.sar
+        assert np.abs(vv[dry]).max() == np.abs(vh[dry]).max() == 0
+        rises.append(float(np.median(vv[inside])))
+        np.testing.assert_allclose(vv[inside], rises[-1], atol=1e-5)
+        np.testing.assert_allclose(vh[inside], 0.5 * rises[-1], atol=1e-5)
+    assert min(rises) < -1 and max(rises) > 1 and max(map(abs, rises)) <= 4
+    for meta in (replace(META, simulated=True), replace(META, sar_radiometry="stretched")):
+        other = chip.with_layers(meta=meta)  # the simulator has wind of its own
+        assert np.array_equal(Augment(config)(other, np.random.default_rng(0)).sar, chip.sar)
+    unlabelled = chip.with_layers(water=None, water_valid=None)
+    assert np.array_equal(Augment(config)(unlabelled, np.random.default_rng(0)).sar, chip.sar)
 
 
 @pytest.mark.parametrize("present", [(True, True), (True, False), (False, True)])

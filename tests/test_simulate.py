@@ -144,6 +144,36 @@ def test_flood_water_is_brown_and_still_water_is_dark() -> None:
     assert nir_before < green_before < 0.12
 
 
+def test_wide_lakes_keep_their_colour_where_no_flood_fills_them() -> None:
+    def of(lakes: float, stage: float) -> SimulatedScene:
+        config = SceneConfig(
+            lakes=(lakes, lakes), flood_stage_m=(stage, stage), turbidity=(0.9, 0.9), silt_before=(0.2, 0.2)
+        )
+        return simulate(PAGE, PAGE, seed=77, config=config)
+
+    few, dry, high = of(0.0, -30), of(1.0, -30), of(1.0, 1.0)
+    assert dry.water_before.mean() > 2 * few.water_before.mean()
+    assert np.all(dry.water_before >= few.water_before), "lakes grow where they are"
+    old = dry.water_before == 1
+
+    def apart(scene: SimulatedScene) -> np.ndarray:
+        return np.abs(scene.optical[:3] - scene.optical_before[:3]).mean(0)[old]
+
+    assert np.mean(apart(dry) < 0.01) > 0.95, "neither lakes nor rivers change"
+    assert np.mean(apart(high) > 0.03) > 0.2, "the flood makes them brown"
+
+
+def test_places_differ_in_the_hue_of_their_lakes() -> None:
+    config = SceneConfig(lakes=(1, 1), flood_stage_m=(-30, -30))
+    bluish = []
+    for seed in range(6):
+        place = simulate(PAGE // 2, PAGE // 2, seed=seed, config=config)
+        lake = place.water_before == 1
+        if lake.mean() > 0.02:
+            bluish.append(float(place.optical[2][lake].mean() / place.optical[1][lake].mean()))
+    assert len(bluish) > 3 and max(bluish) > 1.3 * min(bluish)
+
+
 def test_chip_carries_both_dates_and_masks(scene: SimulatedScene) -> None:
     chip = scene.to_chip(np.s_[0:256, 64:320], split="val")
     assert chip.meta.simulated and chip.meta.dataset == "simulated" and chip.meta.split == "val"

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from lakes import OPTICAL, TINY, WATER, experiment, made_chip
 from pydantic import ValidationError
 from safetensors.torch import save_file
@@ -189,6 +190,43 @@ def test_cloud_that_no_mask_names_is_white_and_valid(packed: Path) -> None:
     assert torch.equal(white[1], clear[1]), "such a cloud is taken for ground"
     assert (white[0][hidden] > clear[0][hidden]).all()
     assert torch.equal(white[0][masked[1]], clear[0][masked[1]])
+
+
+def test_water_of_the_same_days_image_gets_another_colour_in_the_truth_as_well(packed: Path) -> None:
+    shares = {"true_start": 1, "true_end": 0, "archive": 0, "wrong_place": 0, "without_nir": 0, "clouded": 0}
+    batch = batch_of()
+    water = (batch.water == 1) & batch.water_valid
+    none = PathMixer(experiment(packed, paths=shares).paths, seed=0)
+    assert none.recolour(batch, 0, 100) is batch
+    mixer = PathMixer(experiment(packed, paths=shares | {"recoloured": 1}).paths, seed=0)
+    other = mixer.recolour(batch, 0, 100)
+    assert torch.equal(other.optical, mixer.recolour(batch, 0, 100).optical)
+    shown, valid = mixer(other, 0, 100)
+    assert torch.equal(shown[valid], other.optical[batch.optical_valid]), "what is shown is what is asked for"
+    core = -F.max_pool2d(-water.float().unsqueeze(1), 3, 1, 1)[:, 0] == 1
+    dry = F.max_pool2d(water.float().unsqueeze(1), 3, 1, 1)[:, 0] == 0
+    apart = (other.optical - batch.optical).abs()
+    assert core.any() and apart.amax(1)[core].min() > 0.001
+    assert apart.amax(1)[dry].max() == 0
+    colours = [other.optical[i, :, core[i]].mean(1) for i in range(len(batch)) if core[i].any()]
+    assert (torch.stack(colours).std(0) > 0.003).all(), "each image has its own"
+    old = PathMixer(
+        experiment(packed, paths=shares | {"true_start": 0, "archive": 1, "recoloured": 1}).paths, 0
+    )
+    assert torch.equal(old.recolour(batch, 0, 100).optical, batch.optical), (
+        "an older image says nothing of today's"
+    )
+
+
+def test_a_run_learns_from_the_recoloured_truth(packed: Path) -> None:
+    shares = {"true_start": 1, "true_end": 1, "archive": 0, "wrong_place": 0, "recoloured": 1}
+    module = quiet(JointModule(FLoRA(experiment(packed).network()), experiment(packed, paths=shares)))
+    asked: list[Batch] = []
+    taught = module.taught
+    module.taught = lambda batch, output: asked.append(batch) or taught(batch, output)  # type: ignore[method-assign, func-returns-value]
+    batch = batch_of()
+    module.training_step(batch, 0)
+    assert not torch.equal(asked[0].optical, batch.optical)
 
 
 def test_clouds_hide_from_little_to_all() -> None:

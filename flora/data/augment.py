@@ -12,6 +12,7 @@ from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+from scipy.ndimage import uniform_filter
 
 from flora.chip import Bool, Chip, Float
 from flora.data.crop import Crop, cut, draw_crop
@@ -80,6 +81,13 @@ class AugmentConfig(BaseModel):
         description="Share of real samples whose ground is frozen or parched: VH sinks towards the sensor's noise.",
     )
     vh_loss_db: Span = Field((2.0, 9.0), description="How much VH those lose.")
+    wind: Probability = Field(
+        0.0,
+        description="Share of real calibrated samples whose labelled water gets another roughness, as wind draws it.",
+    )
+    wind_db: float = Field(
+        4.0, ge=0, description="By how much VV of that water rises or falls at most, dB; VH by half."
+    )
     clip: Probability = Field(0.1, description="Share of samples clipped to [-30, 0] dB and quantised.")
 
     misregistration_px: int = Field(
@@ -237,6 +245,8 @@ class Augment:
         sar += ((1 - gain) * PIVOT_DB + shift).astype(np.float32)[:, None, None]
         if c.vh_loss and not chip.meta.simulated and rng.random() < c.vh_loss:
             sar[1] = sunk(sar[1], rng.uniform(*c.vh_loss_db), rng.uniform(*NOISE_FLOOR_DB))
+        if c.wind and not stretched and not chip.meta.simulated and rng.random() < c.wind:
+            sar += roughened(chip, rng.uniform(-c.wind_db, c.wind_db))
         if rng.random() < c.speckle:
             sar += speckle_db(c.looks, sar.shape, rng)
         if c.trend_db:
@@ -282,6 +292,26 @@ def sunk(band: Float, loss_db: float, floor_db: float) -> Float:
     power = np.power(10.0, (np.float32(-loss_db) + band) / 10) + 10 ** (floor_db / 10)
     sunken: Float = np.minimum(band, 10 * np.log10(power)).astype(np.float32)
     return sunken
+
+
+def roughened(chip: Chip, vv_db: float) -> Float:
+    """Gives what another wind adds to a chip's radar over its labelled water.
+
+    How rough water is says nothing of its colour. A single flood, rougher to the radar than the lake was before,
+    would teach that it does.
+
+    Args:
+        chip: Any size.
+        vv_db: Rise of VV, dB; VH rises by half of it.
+
+    Returns:
+        (2, H, W), dB; fades over the shore, 0 without labels.
+    """
+    if chip.water is None or chip.water_valid is None:
+        return np.zeros_like(chip.sar)
+    water = ((chip.water == 1) & chip.water_valid).astype(np.float32)
+    share: Float = uniform_filter(water, 3, mode="nearest")
+    return share * np.array([vv_db, 0.5 * vv_db], np.float32)[:, None, None]
 
 
 def shifted(layer: Optical, by: tuple[int, int]) -> Optical:

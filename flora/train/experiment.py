@@ -59,6 +59,8 @@ class PathConfig(_Section):
         clouded: Share of shown images that are partly hidden by simulated cloud.
         unmasked: Share of those whose cloud no mask names: it stands in the image, white, as if it were ground.
         without_nir: Share of shown images without near infrared.
+        recoloured: Share of the same day's images whose water gets another colour, in the picture asked for as well:
+            water has the colour that a clear image shows.
     """
 
     true_start: float = Field(0.4, ge=0, le=1)
@@ -68,6 +70,7 @@ class PathConfig(_Section):
     clouded: float = Field(0.5, ge=0, le=1)
     unmasked: float = Field(0.0, ge=0, le=1)
     without_nir: float = Field(0.5, ge=0, le=1)
+    recoloured: float = Field(0.0, ge=0, le=1)
 
 
 class StageConfig(_Section):

@@ -173,6 +173,7 @@ class JointModule(Stage):
         """One step."""
         step = self.global_step
         batch = spoil(batch, self.faults, torch.Generator().manual_seed(self.seed * 1_000_003 + step))
+        batch = self.mixer.recolour(batch, step, self.stage_config.steps)
         optical, valid = self.mixer(batch, step, self.stage_config.steps)
         output = self.model(batch.sar, batch.sar_valid, optical, valid)
         taught = self.taught(batch, output) if self.distils else None

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -58,6 +60,27 @@ def painted(optical: Tensor, cloudy: Tensor, generator: torch.Generator) -> Tens
     return torch.where(cloudy, torch.lerp(optical, white, density), optical)
 
 
+# Reflectance of water without much sediment, least and greatest: red, green, blue, nir.
+WATER_COLOURS = ((0.010, 0.015, 0.010, 0.004), (0.060, 0.080, 0.090, 0.030))
+
+
+def recoloured(optical: Tensor, water: Tensor, generator: torch.Generator) -> Tensor:
+    """Gives water another colour, one for each image: from black over brown and green to blue.
+
+    Args:
+        optical: (B, 4, H, W), reflectance.
+        water: Where it is water, (B, 1, H, W), bool.
+        generator: Source of chance.
+
+    Returns:
+        The images with a tenth of the old picture left in the water, reflectance.
+    """
+    low, high = (torch.tensor(colour) for colour in WATER_COLOURS)
+    colour = low + (high - low) * torch.rand(len(optical), 4, generator=generator)
+    share = F.avg_pool2d(water.to(optical), 3, stride=1, padding=1, count_include_pad=False)
+    return torch.lerp(optical, colour.to(optical)[..., None, None] + 0.1 * optical, share)
+
+
 class PathMixer:
     """Draws, for each sample, the optical image that stands beside the radar.
 
@@ -68,6 +91,35 @@ class PathMixer:
     def __init__(self, config: PathConfig, seed: int) -> None:
         self.config = config
         self.seed = seed
+
+    def _drawn(self, count: int, step: int, steps: int) -> tuple[Tensor, float, torch.Generator]:
+        """Draws where on [0, 1) each sample lies; below the share, which comes second, it sees the same day's image."""
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
+        config = self.config
+        share = config.true_start + (config.true_end - config.true_start) * step / max(1, steps)
+        return torch.rand(count, generator=chance), share, chance
+
+    def recolour(self, batch: Batch, step: int, steps: int) -> Batch:
+        """Gives the water of some samples another colour, of those that are shown the same day's image.
+
+        What is shown and what is asked for stay one picture. A real flood teaches its own colour alone, and that of
+        water of its roughness; here a clear image of the day says what colour the water has.
+
+        Args:
+            batch: The samples.
+            step: Of the run, from 0.
+            steps: Of the whole run.
+
+        Returns:
+            The batch with other optical images.
+        """
+        if not self.config.recoloured:
+            return batch
+        draw, share, _ = self._drawn(len(batch), step, steps)
+        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step + 500_000_000)
+        chosen = (draw < share) & (torch.rand(len(batch), generator=chance) < self.config.recoloured)
+        water = (batch.water == 1) & batch.water_valid & chosen.to(batch.water.device).view(-1, 1, 1)
+        return replace(batch, optical=recoloured(batch.optical, water.unsqueeze(1), chance))
 
     def __call__(self, batch: Batch, step: int, steps: int) -> tuple[Tensor, Tensor]:
         """Draws the images of one step; the same step of the same seed draws the same.
@@ -81,10 +133,8 @@ class PathMixer:
             Optical image, (B, 4, H, W), reflectance, and its validity, bool; invalid where none is shown.
         """
         config, count, size = self.config, len(batch), batch.sar.shape[-2:]
-        chance = torch.Generator().manual_seed(self.seed * 1_000_003 + step)
         device = batch.sar.device
-        draw = torch.rand(count, generator=chance)
-        share = config.true_start + (config.true_end - config.true_start) * step / max(1, steps)
+        draw, share, chance = self._drawn(count, step, steps)
         has_prior = batch.prior_valid.flatten(1).any(dim=1).cpu()
         # A sample without an older image has only the same day's to learn the optical path from.
         archive = (draw >= share) & (draw < share + config.archive) & has_prior

@@ -22,6 +22,7 @@ from flora.data.simulate.noise import (
     hash_grid,
     normal,
     ramp,
+    smooth,
     stir,
     uniform,
     white,
@@ -51,7 +52,13 @@ REFLECTANCE: Final[dict[Kind, tuple[float, float, float, float, float, float]]] 
 }
 TABLE: Final[Field] = np.array([REFLECTANCE[kind] for kind in Kind], np.float32).T.copy()
 
-CLEAR: Final = (0.016, 0.032, 0.036, 0.010)
+# Water without sediment, from peat-brown over grey and blue to green.
+CLEAR: Final = (
+    (0.036, 0.028, 0.014, 0.012),
+    (0.016, 0.032, 0.036, 0.010),
+    (0.012, 0.026, 0.052, 0.006),
+    (0.032, 0.070, 0.040, 0.020),
+)
 MURKY: Final = (0.205, 0.132, 0.078, 0.060)
 RED_SOIL: Final = (1.12, 0.86, 0.72, 1.0)
 GREY_SOIL: Final = (0.92, 1.0, 1.06, 0.97)
@@ -78,6 +85,19 @@ def palette(place: Place, greenness: float) -> Field:
     return table
 
 
+def clear_water(place: Place, grid: Grid) -> list[Field]:
+    """Gives the reflectance of water without sediment: red, green, blue, nir, each (H, W) for a coarse `grid`.
+
+    A lake has its hue, and hues of one place are alike.
+    """
+    hue = np.clip(place.water + 0.15 * smooth(stir(place.seed, 143), grid, 420), 0, 1)
+    stops = np.linspace(0, 1, len(CLEAR))
+    return [
+        enlarge(np.interp(hue, stops, [water[band] for water in CLEAR]).astype(np.float32), STEP)
+        for band in range(4)
+    ]
+
+
 class Camera:
     """Takes optical pictures of one part of a place; what both dates share is computed once."""
 
@@ -92,6 +112,7 @@ class Camera:
         self.grid, self.place = grid, place
         shade = 1 - 1.3 * (SUN[0] * ground.rise_down + SUN[1] * ground.rise_right)
         self.light = enlarge(np.clip(shade, 0.45, 1.5).astype(np.float32), STEP)
+        self.clear = clear_water(place, grid.coarse(STEP))
         self.patch = enlarge(fractal(stir(place.seed, 141), grid.coarse(STEP), 30, 3, 0.8), STEP)
         lots = hash_grid(stir(place.seed, 142), grid.rows.astype(np.int64), grid.cols.astype(np.int64))
         self.pixel = normal(lots)
@@ -122,8 +143,8 @@ class Camera:
             land = table[band][kind]
             land *= gain
             np.multiply(land, np.float32(TILES[band]), out=land, where=roofs)
-            water = np.float32(MURKY[band] - CLEAR[band]) * surface.turbidity
-            water += np.float32(CLEAR[band]) - land
+            water = (np.float32(MURKY[band]) - self.clear[band]) * surface.turbidity
+            water += self.clear[band] - land
             water *= surface.wet
             land += water
             value = blur(land, 0.2)  # the optics see a little of the neighbours

@@ -38,6 +38,8 @@ class SceneConfig:
         wedge_px: Width at row 0 of the invalid wedge left of the swath, px; 0 is none.
         frost: How frozen or parched the ground is, 0 to 1; below 0 it is as moist as ever. Bare fields then lose most
             of their VH and little of their VV.
+        lakes: How wide standing water is: 1 fills much of the land with lakes, 0 and below leaves small ones.
+        silt_before: Sediment in rivers on the earlier date as a share of `turbidity`; they keep it where none swells.
     """
 
     relief_m: Range = (15.0, 160.0)
@@ -60,6 +62,8 @@ class SceneConfig:
     cloud: Range = (0.0, 0.0)
     wedge_px: int = 0
     frost: Range = (-1.0, 1.0)
+    lakes: Range = (-1.0, 1.0)
+    silt_before: Range = (0.1, 0.9)
 
     def __post_init__(self) -> None:
         """Checks that ranges ascend.
@@ -80,10 +84,13 @@ class SceneConfig:
                 )
 
 
+# Settings that came later are drawn last, so that a seed's other values stay as they were.
+LATER: Final = ("frost", "lakes", "silt_before")
+
 # The crest of a flood in calm weather over bare fields: what radar maps best, and what a first look should show. What
 # makes floods hard (wind, standing crops, trickles) is in the default ranges, which training draws from.
 CALM_FLOOD: Final = SceneConfig(
-    wind=(0.0, 0.3), flood_stage_m=(0.8, 1.2), greenness=(0.1, 0.3), frost=(0.0, 0.0)
+    wind=(0.0, 0.3), flood_stage_m=(0.8, 1.2), greenness=(0.1, 0.3), frost=(0.0, 0.0), lakes=(0.0, 0.0)
 )
 
 
@@ -98,6 +105,7 @@ class Place:
         calibration: Offset of VV and VH, dB.
         wetness: Rise of soil backscatter on the flood date over the earlier one, dB.
         wind_before: `wind` on the earlier date.
+        water: Hue of water without sediment, 0 peat, over grey and blue, to 1 green.
     """
 
     seed: int
@@ -125,6 +133,9 @@ class Place:
     wetness: float
     wind_before: float
     frost: float
+    lakes: float
+    silt_before: float
+    water: float
 
 
 def draw_place(seed: int, config: SceneConfig) -> Place:
@@ -138,11 +149,15 @@ def draw_place(seed: int, config: SceneConfig) -> Place:
         The same place for the same arguments, always.
     """
     rng = np.random.default_rng([seed & 0xFFFFFFFF, 0x5EED])
+
+    def between(ends: Range) -> float:
+        return float(ends[0] + (ends[1] - ends[0]) * rng.random())
+
     drawn = {}
     for item in fields(config):  # one draw a field in a fixed order: changing one range moves no other value
         value = getattr(config, item.name)
-        if isinstance(value, tuple) and item.name != "frost":
-            drawn[item.name] = float(value[0] + (value[1] - value[0]) * rng.random())
+        if isinstance(value, tuple) and item.name not in LATER:
+            drawn[item.name] = between(value)
     shared, vv, vh = (config.calibration_db * rng.standard_normal(3)).tolist()
     return Place(
         seed=int(seed),
@@ -152,6 +167,9 @@ def draw_place(seed: int, config: SceneConfig) -> Place:
         calibration=(0.8 * shared + 0.6 * vv, 0.8 * shared + 0.6 * vh),
         wetness=float(rng.uniform(0.0, 1.5)),
         wind_before=float(config.wind[0] + (config.wind[1] - config.wind[0]) * rng.random() ** 2),
-        frost=max(0.0, float(config.frost[0] + (config.frost[1] - config.frost[0]) * rng.random())),
+        frost=max(0.0, between(config.frost)),
+        lakes=max(0.0, between(config.lakes)),
+        silt_before=between(config.silt_before),
+        water=float(rng.random()),
         **drawn,
     )

@@ -136,7 +136,11 @@ def lay_surfaces(grid: Grid, place: Place, ground: Ground, cover: Cover) -> tupl
     seen[waters.drowned] = Kind.DROWNED_PLANTS
     seen[waters.drowned & (cover.kind == Kind.FOREST)] = Kind.DROWNED_FOREST
     river = (((ground.river < 0) | (ground.stream < 0)) & (ground.lake < 0)).astype(np.float32)
-    running = np.maximum(ramp(ground.depth, -2.0, 0.8), river)
+    # A river that does not swell stays as clear as it was, and so does a lake that the flood does not fill.
+    swollen = np.float32(np.interp(place.flood_stage_m, (-1.5, 0.5), (place.silt_before, 1)))
+    plume = np.float32(place.flood_stage_m) + 0.6 * smooth(stir(seed, 116), coarse, 300)
+    filled = enlarge(ramp(plume, -0.2, 0.7), STEP) * ground.plain
+    running = np.where(ground.lake > 0, filled, np.maximum(ramp(ground.depth, -2.0, 0.8), swollen * river))
     flow = np.where(waters.flood, FLOW, np.float32(0))
     after = Surface(
         land=cover.kind,
@@ -154,7 +158,7 @@ def lay_surfaces(grid: Grid, place: Place, ground: Ground, cover: Cover) -> tupl
         seen=calm,
         luck=cover.luck_before,
         wet=waters.permanent.astype(np.float32),
-        turbidity=silt * np.float32(0.35 * place.turbidity) * river + CLEAN,
+        turbidity=silt * np.float32(place.silt_before * place.turbidity) * river + CLEAN,
         rough=wind_on_water(stir(seed, 112), coarse, place.wind_before),
         wetness=0.0,
     )

@@ -95,7 +95,7 @@ def lay_ground(grid: Grid, place: Place) -> Ground:
     return Ground(
         river=fine.main - enlarge(0.5 * width, STEP),
         stream=streams(fine, place),
-        lake=enlarge(lakes(seed, coarse, net, side), STEP),
+        lake=enlarge(lakes(place, coarse, net, side), STEP),
         bar=enlarge(bar, STEP),
         depth=weighted([(1, enlarge(depth, STEP)), (0.22, grain)]),
         grain=grain,
@@ -152,13 +152,14 @@ def streams(net: Network, place: Place) -> Field:
     return nearest
 
 
-def lakes(seed: int, grid: Grid, net: Network, side: Field) -> Field:
+def lakes(place: Place, grid: Grid, net: Network, side: Field) -> Field:
     """Gives permanent standing water, positive inside.
 
     Each kind is a field in about px from its shore, and the highest wins: lakes of the plain, oxbows along an old
     course of the river, ponds anywhere, and reservoirs that fill the valleys of dammed tributaries.
     """
-    body = 30 * (fractal(stir(seed, 51), grid, 190, 4, 0.4) - 2.05) - 12 * side
+    seed = place.seed
+    body = 30 * (fractal(stir(seed, 51), grid, 190, 4, 0.4) - (2.05 - 1.4 * place.lakes)) - 12 * side
     course = np.abs(net.main + 60 * smooth(stir(seed, 52), grid, 130) - 95) - 3.5
     oxbow = np.minimum(-course, 10 * (smooth(stir(seed, 53), grid, 70) - 0.9)) - 40 * side
     pond = 9 * (smooth(stir(seed, 54), grid, 11) - 2.9 + 0.4 * smooth(stir(seed, 55), grid, 300))
