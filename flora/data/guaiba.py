@@ -40,7 +40,9 @@ class Guaiba(ChipDataset):
     - Optical: B4, B3, B2 as 8 bits, DN = 255 clip(3.5 reflectance); its mask band is carried. Cloud in the after
       image (rows over 4100, left middle), partly painted white, is found by `cloud` and invalid. No nir.
     - Prior: after chips carry the before image; in train, before chips carry the after image too, clouds invalid, for a
-      flood that has gone is a change like one that has come. SAR and optical may differ by days and by 1 to 3 px.
+      flood that has gone is a change like one that has come. Water of both dates is invalid there: that mud was to come
+      cannot be seen, and would teach that brown water in an image is dark today. SAR and optical may differ by days and
+      by 1 to 3 px.
     - Water: 1 water, 0 land, 255 no-data; weak: its makers' output from the same SAR, good on open water, poor
       at flooded streets. In train, land is invalid where `flood_unseen` finds flood; val and test stay as published.
     - Splits: rows 0-1023 test, 1152-3711 train, 3840-4659 val; windows 512 x 512 start at the strip's first row,
@@ -93,6 +95,9 @@ class Guaiba(ChipDataset):
             water_valid &= (water == 1) | ~self._unseen(record)
         optical, optical_valid = self._optical(record, "optical")
         prior, prior_valid = self._optical(record, "prior") if "prior" in record.files else (None, None)
+        if prior is not None and prior_valid is not None and "_before_" in record.chip:
+            prior_valid &= (water != 1) | ~water_valid
+            np.copyto(prior, 0, where=~prior_valid)
         chip = Chip(
             sar=sar,
             sar_valid=sar_valid,
