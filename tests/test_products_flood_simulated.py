@@ -42,7 +42,7 @@ def iou(found: np.ndarray, true: np.ndarray, where: np.ndarray) -> float:
     return float(both / either)
 
 
-# Wind and plants that stand in a fifth of the flood cost what the second line says; before these weights it was 0.76.
+# Wind and plants that stand in a fifth of the flood cost what the second line says.
 @pytest.mark.parametrize(
     ("config", "least"), [(CALM_FLOOD, 0.85), (SceneConfig(), 0.75)], ids=["calm", "any"]
 )
