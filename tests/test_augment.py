@@ -12,9 +12,9 @@ from pydantic import ValidationError
 from scipy.ndimage import binary_dilation, binary_erosion
 
 from flora.chip import Chip, ChipMeta
-from flora.data.augment import CLIP_STEP_DB, Augment, AugmentConfig, Optical, shifted, sunk
+from flora.data.augment import CLIP_STEP_DB, Augment, AugmentConfig, Optical, shifted
 from flora.data.crop import Axis, Crop, cut, draw_crop, turned
-from flora.data.disturbance import cloud, speckle_db, trend
+from flora.data.disturbance import cloud, speckle_db, sunk, trend
 from flora.data.raw import raw_window
 
 META = ChipMeta("made-up", "event", "place", "chip")

@@ -12,11 +12,10 @@ from typing import Annotated, Final, NamedTuple
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
-from scipy.ndimage import uniform_filter
 
 from flora.chip import Bool, Chip, Float
 from flora.data.crop import Crop, cut, draw_crop
-from flora.data.disturbance import Span, cloud, speckle_db, trend
+from flora.data.disturbance import Span, cloud, roughened, speckle_db, sunk, trend
 from flora.data.raw import Layer, RawChip, RawLayer, raw_window
 
 Probability = Annotated[float, Field(ge=0, le=1)]
@@ -274,44 +273,6 @@ class Augment:
         valid &= ~cloud(self.config.size, rng.uniform(*self.config.cloud_cover), rng)
         np.copyto(values, 0, where=~valid)
         return prior
-
-
-def sunk(band: Float, loss_db: float, floor_db: float) -> Float:
-    """Lets a band lose power, down to the noise that the sensor adds.
-
-    Frozen or parched ground loses VH far more than VV, and is then as dark in VH as water: VV has to tell.
-
-    Args:
-        band: (H, W), dB.
-        loss_db: How much the ground loses, dB.
-        floor_db: Noise-equivalent sigma0, dB.
-
-    Returns:
-        (H, W), dB; never above what it was, where that was above the floor.
-    """
-    power = np.power(10.0, (np.float32(-loss_db) + band) / 10) + 10 ** (floor_db / 10)
-    sunken: Float = np.minimum(band, 10 * np.log10(power)).astype(np.float32)
-    return sunken
-
-
-def roughened(chip: Chip, vv_db: float) -> Float:
-    """Gives what another wind adds to a chip's radar over its labelled water.
-
-    How rough water is says nothing of its colour. A single flood, rougher to the radar than the lake was before,
-    would teach that it does.
-
-    Args:
-        chip: Any size.
-        vv_db: Rise of VV, dB; VH rises by half of it.
-
-    Returns:
-        (2, H, W), dB; fades over the shore, 0 without labels.
-    """
-    if chip.water is None or chip.water_valid is None:
-        return np.zeros_like(chip.sar)
-    water = ((chip.water == 1) & chip.water_valid).astype(np.float32)
-    share: Float = uniform_filter(water, 3, mode="nearest")
-    return share * np.array([vv_db, 0.5 * vv_db], np.float32)[:, None, None]
 
 
 def shifted(layer: Optical, by: tuple[int, int]) -> Optical:

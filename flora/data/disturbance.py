@@ -1,4 +1,4 @@
-"""Random fields that disturb a training sample: speckle, incidence trend, cloud."""
+"""What disturbs a training sample: speckle, incidence trend, frost, wind on water, cloud."""
 
 from __future__ import annotations
 
@@ -7,10 +7,11 @@ from typing import Final
 
 import numpy as np
 import torch
+from scipy.ndimage import uniform_filter
 from scipy.special import gammaincinv
 from torch.nn import functional
 
-from flora.chip import Bool, Float
+from flora.chip import Bool, Chip, Float
 
 Span = tuple[float, float]
 
@@ -71,6 +72,44 @@ def _speckle_table(looks: float) -> Float:
     middle = (np.arange(SPECKLE_LEVELS) + 0.5) / SPECKLE_LEVELS
     table: Float = (10 * np.log10(gammaincinv(looks, middle) / looks)).astype(np.float32)
     return table
+
+
+def sunk(band: Float, loss_db: float, floor_db: float) -> Float:
+    """Lets a band lose power, down to the noise that the sensor adds.
+
+    Frozen or parched ground loses VH far more than VV, and is then as dark in VH as water: VV has to tell.
+
+    Args:
+        band: (H, W), dB.
+        loss_db: How much the ground loses, dB.
+        floor_db: Noise-equivalent sigma0, dB.
+
+    Returns:
+        (H, W), dB; never above what it was, where that was above the floor.
+    """
+    power = np.power(10.0, (np.float32(-loss_db) + band) / 10) + 10 ** (floor_db / 10)
+    sunken: Float = np.minimum(band, 10 * np.log10(power)).astype(np.float32)
+    return sunken
+
+
+def roughened(chip: Chip, vv_db: float) -> Float:
+    """Gives what another wind adds to a chip's radar over its labelled water.
+
+    How rough water is says nothing of its colour. A single flood, rougher to the radar than the lake was before,
+    would teach that it does.
+
+    Args:
+        chip: Any size.
+        vv_db: Rise of VV, dB; VH rises by half of it.
+
+    Returns:
+        (2, H, W), dB; fades over the shore, 0 without labels.
+    """
+    if chip.water is None or chip.water_valid is None:
+        return np.zeros_like(chip.sar)
+    water = ((chip.water == 1) & chip.water_valid).astype(np.float32)
+    share: Float = uniform_filter(water, 3, mode="nearest")
+    return share * np.array([vv_db, 0.5 * vv_db], np.float32)[:, None, None]
 
 
 def cloud(size: int, cover: float, rng: np.random.Generator) -> Bool:

@@ -40,9 +40,9 @@ class Guaiba(ChipDataset):
     - Optical: B4, B3, B2 as 8 bits, DN = 255 clip(3.5 reflectance); its mask band is carried. Cloud in the after
       image (rows over 4100, left middle), partly painted white, is found by `cloud` and invalid. No nir.
     - Prior: after chips carry the before image; in train, before chips carry the after image too, clouds invalid, for a
-      flood that has gone is a change like one that has come. Water of both dates is invalid there: that mud was to come
-      cannot be seen, and would teach that brown water in an image is dark today. SAR and optical may differ by days and
-      by 1 to 3 px.
+      flood that has gone is a change like one that has come. Water of the earlier date is invalid in it: brown in
+      the image and dark in the truth, it would teach that an image's muddy water is clear. SAR and optical
+      may differ by days and by 1 to 3 px.
     - Water: 1 water, 0 land, 255 no-data; weak: its makers' output from the same SAR, good on open water, poor
       at flooded streets. In train, land is invalid where `flood_unseen` finds flood; val and test stay as published.
     - Splits: rows 0-1023 test, 1152-3711 train, 3840-4659 val; windows 512 x 512 start at the strip's first row,
