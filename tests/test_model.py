@@ -82,6 +82,20 @@ def test_a_pixel_of_the_shown_image_can_be_copied_and_radar_alone_copies_nothing
     assert torch.equal(copied.water_logits, drawn.water_logits)
 
 
+@pytest.mark.parametrize("ndvi", [True, False])
+def test_near_infrared_is_read_where_the_network_looks_at_ndvi_and_else_changes_nothing(ndvi: bool) -> None:
+    model = warmed(TINY.model_copy(update={"ndvi": ndvi}))
+    sar, valid = scene(2 * model.grid, 2 * model.grid)
+    shown = torch.rand(1, 4, *sar.shape[-2:]) * 0.3
+    four = torch.ones_like(shown, dtype=torch.bool)
+    three = four.clone()
+    three[:, 3] = False
+    with torch.inference_mode():
+        with_nir, without = model(sar, valid, shown, four), model(sar, valid, shown, three)
+    assert torch.equal(with_nir.optical, without.optical) is not ndvi
+    assert torch.equal(with_nir.water_logits, without.water_logits) is not ndvi
+
+
 @pytest.mark.parametrize("name", SHAPES)
 def test_the_halo_is_exactly_the_reach(name: str) -> None:
     model = warmed(SHAPES[name]).double()

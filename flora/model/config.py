@@ -27,6 +27,7 @@ class ModelConfig(BaseModel):
         film: Switch of the fusion's feature-wise modulation.
         gate: Switch of the fusion's gate.
         copy_shown: Switch of the optical decoder's choice to copy pixels of the image it is shown.
+        ndvi: Switch of the teacher's look at NDVI, where the image brings near infrared; off, it sees colour alone.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +46,7 @@ class ModelConfig(BaseModel):
     film: bool = True
     gate: bool = True
     copy_shown: bool = False
+    ndvi: bool = True
 
     @model_validator(mode="after")
     def _heads_divide_widths(self) -> ModelConfig:

@@ -25,6 +25,7 @@ class OpticalTeacher(nn.Module):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
+        self.ndvi = config.ndvi
         self.encoder = PyramidEncoder(8, config)
         # Standardised features: channels of one size whatever the width, so that they can be imitated and mixed.
         self.standards = nn.ModuleList(
@@ -46,6 +47,8 @@ class OpticalTeacher(nn.Module):
         clean = torch.where(valid, optical, torch.zeros_like(optical))
         red, nir = clean[:, 0:1], clean[:, 3:4]
         ndvi_valid = valid[:, 0:1] & valid[:, 3:4] & (red + nir > 0.01)
+        if not self.ndvi:
+            ndvi_valid = torch.zeros_like(ndvi_valid)
         ndvi = torch.where(ndvi_valid, (nir - red) / (nir + red).clamp(min=0.01), torch.zeros_like(red))
         unit = reflectance_to_unit(clean[:, :3]).clamp(0, 3)
         flags = torch.cat([valid[:, :3], ndvi_valid], dim=1).to(unit.dtype)
