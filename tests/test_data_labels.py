@@ -10,8 +10,8 @@ from PIL import Image
 
 from flora.data import open_dataset
 from flora.data.etci2021 import outside_swath
-from flora.data.guaiba import NEAR, beyond_flood, flood_unseen
 from flora.data.guaiba import cloud as guaiba_cloud
+from flora.data.guaiba import flood_unseen
 from flora.data.index_label import index_water
 from flora.data.ombria import Ombria, after_water, false_colour_water, radar_dark
 from flora.data.sentinel2 import COUNT, cloud, index_label, optical_bands, remove_offset
@@ -259,20 +259,6 @@ def test_guaiba_cloud_is_neither_roof_nor_brown_water() -> None:
     assert found[20:80, 20:80].all() and found[5, 50], "with a rim"
     assert not found[150:190, 20:60].any(), "a roof is bright in both pictures"
     assert not found[30:70, 130:170].any(), "flood water is bright in red"
-
-
-def test_a_lake_far_from_any_flood_tells_nothing_of_mud() -> None:
-    before = np.zeros((200, 300), np.bool_)
-    before[:, 60:] = True
-    water = before.copy()
-    water[:, 20:60] = True  # the lake has grown westwards
-    water[:, 290] = False
-    found = beyond_flood(water, before)
-    assert not found[:, : 60 + NEAR].any(), "flooded ground, and the lake beside it"
-    assert found[:, 60 + NEAR : 290].all() and not found[:, 290].any(), "far out, but where water went"
-    narrow = before.copy()
-    narrow[:, 57:60] = True
-    assert beyond_flood(narrow, before)[:, 60:].all(), "a shore that moved by 3 px is no flood"
 
 
 def test_flooded_streets_and_drowned_trees_are_in_doubt() -> None:

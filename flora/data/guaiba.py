@@ -27,10 +27,6 @@ BRIGHTER: Final = 55
 # dates the whole scene differs by 1.5 dB.
 BROWNER: Final = 40
 BRIGHTENED_DB: Final = 6.0
-# How near a flood has to be to a lasting lake or river for its mud to be expected there, and the least width of such a
-# flood, in px.
-NEAR: Final = 48
-FLOOD: Final = 5
 # First and last row of each strip. Between strips lie 128 rows (1.3 km) that belong to none.
 STRIPS: Final = {"test": (0, 1023), "train": (1152, 3711), "val": (3840, 4659)}
 
@@ -44,11 +40,9 @@ class Guaiba(ChipDataset):
     - Optical: B4, B3, B2 as 8 bits, DN = 255 clip(3.5 reflectance); its mask band is carried. Cloud in the after
       image (rows over 4100, left middle), partly painted white, is found by `cloud` and invalid. No nir.
     - Prior: after chips carry the before image; in train, before chips carry the after image too, clouds invalid, for a
-      flood that has gone is a change like one that has come. In train, water whose hue another date cannot
-      tell is invalid in the prior. Before chips: all of it, as it is brown in the image and dark in the truth and
-      would teach that an image's muddy water is clear. After chips: water of both dates that no flood is near
-      (`beyond_flood`), which would teach that any lake turns brown. SAR and optical may differ by days and by 1 to
-      3 px.
+      flood that has gone is a change like one that has come. Water of the earlier date is invalid in it: brown in
+      the image and dark in the truth, it would teach that an image's muddy water is clear. SAR and optical
+      may differ by days and by 1 to 3 px.
     - Water: 1 water, 0 land, 255 no-data; weak: its makers' output from the same SAR, good on open water, poor
       at flooded streets. In train, land is invalid where `flood_unseen` finds flood; val and test stay as published.
     - Splits: rows 0-1023 test, 1152-3711 train, 3840-4659 val; windows 512 x 512 start at the strip's first row,
@@ -101,9 +95,8 @@ class Guaiba(ChipDataset):
             water_valid &= (water == 1) | ~self._unseen(record)
         optical, optical_valid = self._optical(record, "optical")
         prior, prior_valid = self._optical(record, "prior") if "prior" in record.files else (None, None)
-        if prior is not None and prior_valid is not None and record.split == "train":
-            turned = self._beyond_flood(record) if "_after_" in record.chip else (water == 1) & water_valid
-            prior_valid &= ~turned
+        if prior is not None and prior_valid is not None and "_before_" in record.chip:
+            prior_valid &= (water != 1) | ~water_valid
             np.copyto(prior, 0, where=~prior_valid)
         chip = Chip(
             sar=sar,
@@ -132,14 +125,6 @@ class Guaiba(ChipDataset):
             clear = record.files[layer].with_name("guaiba_before_S2.tif")
             valid &= ~cloud(rgb, _picture(clear, wide))
         return display_layer(rgb[inner], valid[inner])
-
-    def _beyond_flood(self, record: Record) -> Bool:
-        wide, inner = _widened(record)
-        now = record.files["water"]
-        water, before = (
-            read_bands(file, 1, wide)[0] == 1 for file in (now, now.with_name("guaiba_before_water_weak.tif"))
-        )
-        return beyond_flood(water, before)[inner]
 
     def _unseen(self, record: Record) -> Bool:
         wide, inner = _widened(record)
@@ -185,21 +170,6 @@ def flood_unseen(
     )
     browner = (now[..., 0] - then[..., 0] > BROWNER) & (now[..., 0] > 1.5 * now[..., 2])
     return np.asarray((level - level_before > BRIGHTENED_DB) | browner, np.bool_)
-
-
-def beyond_flood(water: Bool, before: Bool) -> Bool:
-    """Finds water of both dates whose surroundings do not tell that it carries a flood's mud.
-
-    Args:
-        water: Water of the flood, (H, W).
-        before: Water before, same shape.
-
-    Returns:
-        True where water lasted and no newly flooded ground, `FLOOD` px wide at least, lies within `NEAR` px, (H, W).
-    """
-    flooded = ndimage.binary_opening(water & ~before, np.ones((FLOOD, FLOOD)))
-    near = ndimage.maximum_filter(flooded, 2 * NEAR + 1)
-    return np.asarray(water & before & ~near, np.bool_)
 
 
 def cloud(rgb: NDArray[np.uint8], clear: NDArray[np.uint8]) -> Bool:
