@@ -24,6 +24,7 @@ NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}
 # What is wanted beside them: figure, words, of which, on which sources, how compared.
 BESIDE: Final = (
     ("iou_micro", "IoU micro not below", ("unet",), WATER_SOURCES, "≥", operator.ge),
+    ("iou_macro", "IoU macro above", ("unet",), WATER_SOURCES, ">", operator.gt),
     (SSIM, "SSIM above", tuple(NETWORKS), PICTURE_SOURCES, ">", operator.gt),
     (LPIPS, "LPIPS-Alex below", tuple(NETWORKS), PICTURE_SOURCES, "<", operator.lt),
 )
