@@ -184,9 +184,24 @@ def test_verdicts_show_other_seeds_beside_the_shipped_weights() -> None:
         "tried": scored(),
     }
     lines = verdicts(rivals, {"entries": entries}).splitlines()
-    assert lines[2] == "| claim | wanted | found | holds | seed 1 |"
+    assert lines[2] == "| claim | wanted | found | holds | first run, seed 1 |"
     assert lines[4].endswith("| ≥ 0.650 | 0.660 | yes | 0.640, **no** |")
     assert lines[5].endswith("| ≤ 0.05 | 0.050 | yes | – |")  # what was not measured of it
+
+
+def test_verdicts_give_the_mean_and_the_spread_over_runs_of_the_shipped_recipe() -> None:
+    rivals = {"entries": {"threshold": scored(iou_micro=0.6, iou_macro=0.5)}}
+    entries = {
+        "default": scored(iou_micro=0.66, ece=0.05),
+        "again_1": scored(iou_micro=0.64),
+        "again_2": scored(iou_micro=0.68),
+    }
+    text = verdicts(rivals, {"entries": entries})
+    lines = text.splitlines()
+    assert lines[2] == "| claim | wanted | found | holds | 3 seeds, mean ± std |"
+    assert lines[4].endswith("| ≥ 0.650 | 0.660 | yes | 0.660 ± 0.020 (held by 2) |")
+    assert lines[5].endswith("| ≤ 0.05 | 0.050 | yes | 0.050 (held by 1) |")  # one of three has it: no spread
+    assert "`again_1` and `again_2`" in text
 
 
 def test_verdicts_hold_networks_of_the_same_training_against_flora() -> None:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
 from flora.baselines.quality import Scores
-from flora.baselines.tables import table
+from flora.baselines.tables import mean, table
 
 WATER_SOURCES: Final = ("sen1floods11", "guaiba", "etci_nebraska", "ombria_france", "ombria_timor")
 DRY_SOURCES: Final = ("desert", "etci_dry")
@@ -17,8 +18,12 @@ TUNED: Final = ("threshold", "threshold_own", "threshold_published")
 PSNR: Final = "psnr[DN/3000]"
 SSIM: Final = "ssim[DN/3000]"
 LPIPS: Final = "lpips_alex[DN/3000]"
+SHARE: Final = (3, "")  # decimals and unit
+DB: Final = (2, " dB")
 
 SEED: Final = "seed_"  # entries so named are of the run that the shipped weights went on from, with that seed
+SHIPPED: Final = "default"
+AGAIN: Final = "again_"  # entries so named were made as the shipped weights were, with other seeds
 # Entries so named were trained on that run's crops and steps.
 NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}
 # What is wanted beside them: figure, words, of which, on which sources, how compared.
@@ -29,13 +34,49 @@ BESIDE: Final = (
     (LPIPS, "LPIPS-Alex below", tuple(NETWORKS), PICTURE_SOURCES, "<", operator.lt),
 )
 
-Claim = tuple[str, str, str, bool]  # what, wanted, found, holds
+ALIKE: Final = (
+    "Mean and standard deviation are over {count} runs of `configs/default.yaml`: the shipped weights and {names}, "
+    "which stand in the tables below. *Wanted* is what is wanted of the shipped weights; *held by* counts the runs "
+    "that reach what is wanted of themselves, where that is measured against their own radar alone."
+)
+FIRST: Final = "The columns of the first run are of `configs/first.yaml` with that seed; the shipped weights went on from seed 0."
+TRAINED_ALIKE: Final = (
+    "{names} had the crops and steps of `configs/first.yaml`, one seed each: of equal training are the columns of the "
+    "first run, not the shipped weights."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """What is wanted of weights, and what was found.
+
+    Attributes:
+        what: The claim in words; the same for all weights.
+        wanted: The bound, as it is written.
+        values: What was measured: one figure, or two that are wanted together.
+        holds: Whether that is what is wanted.
+        forms: Decimals and unit of each of the values.
+    """
+
+    what: str
+    wanted: str
+    values: tuple[float, ...]
+    holds: bool
+    forms: tuple[tuple[int, str], ...] = (SHARE,)
+
+    @property
+    def found(self) -> str:
+        """The values as they are written."""
+        return ", ".join(
+            f"{v:.{decimals}f}{unit}" for v, (decimals, unit) in zip(self.values, self.forms, strict=True)
+        )
 
 
 def verdicts(rivals: Scores, weights: Scores) -> str:
     """Gives a table of claims about the weights called `default`; empty where these were not scored.
 
-    Weights called `seed_…` stand beside them: what they reached, and **no** where that is not what is wanted of them.
+    Beside them stand the mean and the spread over these and those called `again_…`, and weights called `seed_…`: what
+    they reached, and **no** where that is not what is wanted of them.
     Those called as one of `NETWORKS` are rivals: their figures are what is wanted.
 
     Args:
@@ -46,41 +87,54 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
         Markdown.
     """
     entries = weights.get("entries", {})
-    if "default" not in entries:
+    if SHIPPED not in entries:
         return ""
-    seeds = [name for name in entries if name.startswith(SEED)]
     networks = {name: entries[name] for name in NETWORKS if name in entries}
-    claims = _claims(rivals, networks, entries["default"])
-    others = [
-        {what: (found, holds) for what, _, found, holds in _claims(rivals, networks, entries[name])}
-        for name in seeds
-    ]
+    told = {
+        name: {claim.what: claim for claim in _claims(rivals, networks, entry)}
+        for name, entry in entries.items()
+        if name == SHIPPED or name.startswith((AGAIN, SEED))
+    }
+    shipped = told[SHIPPED]
+    alike = [shipped, *(claims for name, claims in told.items() if name.startswith(AGAIN))]
+    seeds = {name: claims for name, claims in told.items() if name.startswith(SEED)}
     rows = [
-        [what, wanted, found, "yes" if holds else "**no**", *(_told(other.get(what)) for other in others)]
-        for what, wanted, found, holds in claims
+        [
+            *(what, claim.wanted, claim.found, "yes" if claim.holds else "**no**"),
+            *([_over_seeds([claims[what] for claims in alike if what in claims])] if len(alike) > 1 else []),
+            *(_told(claims.get(what)) for claims in seeds.values()),
+        ]
+        for what, claim in shipped.items()
     ]
-    head = ["claim", "wanted", "found", "holds", *(name.replace("_", " ") for name in seeds)]
+    head = ["claim", "wanted", "found", "holds"]
+    head += [f"{len(alike)} seeds, mean ± std"] if len(alike) > 1 else []
+    head += [f"first run, {name.replace('_', ' ')}" for name in seeds]
     parts = ["## What the shipped weights reach, and what not", table(head, rows)]
+    if len(alike) > 1:
+        names = " and ".join(f"`{name}`" for name in told if name.startswith(AGAIN))
+        parts += [ALIKE.format(count=len(alike), names=names)]
     if seeds:
-        parts += [
-            "The columns of seeds are of `configs/first.yaml` with that seed, the run that the shipped weights went on "
-            "from."
-        ]
+        parts += [FIRST]
     if networks:
-        names = " and ".join(NETWORKS[name] for name in networks)
-        parts += [
-            f"{names} had the crops and steps of `configs/first.yaml`, one seed each: of equal training are the "
-            "columns of seeds, not the shipped weights."
-        ]
+        parts += [TRAINED_ALIKE.format(names=" and ".join(NETWORKS[name] for name in networks))]
     return "\n\n".join(parts)
 
 
-def _told(other: tuple[str, bool] | None) -> str:
+def _told(claim: Claim | None) -> str:
     """Says what another seed reached, and where that is not what is wanted of it."""
-    if other is None:
+    if claim is None:
         return "–"
-    found, holds = other
-    return found if holds else f"{found}, **no**"
+    return claim.found if claim.holds else f"{claim.found}, **no**"
+
+
+def _over_seeds(claims: Sequence[Claim]) -> str:
+    """Says what several seeds reached, and how many of them reached what was wanted of each."""
+    columns = zip(*(claim.values for claim in claims), strict=True)
+    parts = [
+        mean(values, decimals) + unit
+        for values, (decimals, unit) in zip(columns, claims[0].forms, strict=True)
+    ]
+    return f"{', '.join(parts)} (held by {sum(claim.holds for claim in claims)})"
 
 
 def _claims(rivals: Scores, networks: Scores, entry: Scores) -> list[Claim]:
@@ -109,15 +163,17 @@ def _water(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
             rival = _best(rivals, source, name, TUNED)
             if ours is not None and rival is not None:
                 what = f"{source}: {name.replace('iou_', 'IoU ')} above the best tuned threshold"
-                yield what, f"≥ {rival + least:.3f}", f"{ours:.3f}", ours >= rival + least
+                yield Claim(what, f"≥ {rival + least:.3f}", (ours,), ours >= rival + least)
     for source in DRY_SOURCES:
         wet = _figure(shipped, source, "false_water")
         if wet is not None:
-            yield f"{source}: false water on dry ground", "< 1 %", f"{100 * wet:.2f} %", wet < 0.01
+            yield Claim(
+                f"{source}: false water on dry ground", "< 1 %", (100 * wet,), wet < 0.01, ((2, " %"),)
+            )
     for source in WATER_SOURCES:
         error = _figure(shipped, source, "ece")
         if error is not None:
-            yield f"{source}: ECE", "≤ 0.05", f"{error:.3f}", error <= 0.05
+            yield Claim(f"{source}: ECE", "≤ 0.05", (error,), error <= 0.05)
 
 
 def _pictures(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
@@ -126,18 +182,14 @@ def _pictures(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
         rival = _best(rivals, source, PSNR, ("mean_colour",))
         if ours is not None and rival is not None:
             what = f"{source}: PSNR above the training's mean colour"
-            yield what, f"≥ {rival + 2:.2f} dB", f"{ours:.2f} dB", ours >= rival + 2
+            yield Claim(what, f"≥ {rival + 2:.2f} dB", (ours,), ours >= rival + 2, (DB,))
     ours, floor = (_figure(shipped, "guaiba", name) for name in (PSNR, "psnr_floor[DN/3000]"))
     if ours is not None and floor is not None:
-        yield (
-            "guaiba: PSNR above each chip's own mean colour",
-            f"≥ {floor + 2:.2f} dB",
-            f"{ours:.2f} dB",
-            ours >= floor + 2,
-        )
+        what = "guaiba: PSNR above each chip's own mean colour"
+        yield Claim(what, f"≥ {floor + 2:.2f} dB", (ours,), ours >= floor + 2, (DB,))
     distance = _figure(shipped, "guaiba", LPIPS)
     if distance is not None:
-        yield "guaiba: LPIPS-Alex", "≤ 0.45", f"{distance:.3f}", distance <= 0.45
+        yield Claim("guaiba: LPIPS-Alex", "≤ 0.45", (distance,), distance <= 0.45)
 
 
 def _beside(networks: Scores, entry: Scores) -> Iterator[Claim]:
@@ -147,7 +199,7 @@ def _beside(networks: Scores, entry: Scores) -> Iterator[Claim]:
             ours, theirs = (_figure(scores, source, figure) for scores in (entry, networks.get(name, {})))
             if ours is not None and theirs is not None:
                 what = f"{source}: {words} {NETWORKS[name]}"
-                yield what, f"{sign} {theirs:.3f}", f"{ours:.3f}", better(ours, theirs)
+                yield Claim(what, f"{sign} {theirs:.3f}", (ours,), better(ours, theirs))
 
 
 def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
@@ -164,42 +216,26 @@ def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
 
     for part, words, least in (("all", "overall", 3.0), ("flooded", "newly flooded", 5.0)):
         wanted, found = psnr(copied, part) + least, psnr(cues["before"], part)
-        yield (
-            f"image before: PSNR above persistence, {words}",
-            f"≥ {wanted:.2f} dB",
-            f"{found:.2f} dB",
-            found >= wanted,
-        )
+        what = f"image before: PSNR above persistence, {words}"
+        yield Claim(what, f"≥ {wanted:.2f} dB", (found,), found >= wanted, (DB,))
     lpips, water = figure(LPIPS), figure("iou_micro")
-    yield (
-        "image before: LPIPS below radar alone",
-        f"< {lpips('none'):.3f}",
-        f"{lpips('before'):.3f}",
-        lpips("before") < lpips("none"),
+    sharp, alone = lpips("before"), water("none")
+    yield Claim(
+        "image before: LPIPS below radar alone", f"< {lpips('none'):.3f}", (sharp,), sharp < lpips("none")
     )
-    yield (
-        "image before: water no worse",
-        f"≥ {water('none'):.3f}",
-        f"{water('before'):.3f}",
-        water("before") >= water("none"),
-    )
-    better = psnr(cues["half_cloud"], "all") > psnr(cues["none"], "all") and water("half_cloud") > water(
-        "none"
-    )
-    yield (
+    kept = water("before")
+    yield Claim("image before: water no worse", f"≥ {alone:.3f}", (kept,), kept >= alone)
+    blind, half = psnr(cues["none"], "all"), (psnr(cues["half_cloud"], "all"), water("half_cloud"))
+    yield Claim(
         "same day's image half under cloud: both tasks better than radar alone",
-        f"> {psnr(cues['none'], 'all'):.2f} dB, > {water('none'):.3f}",
-        f"{psnr(cues['half_cloud'], 'all'):.2f} dB, {water('half_cloud'):.3f}",
-        better,
+        f"> {blind:.2f} dB, > {alone:.3f}",
+        half,
+        half[0] > blind and half[1] > alone,
+        (DB, SHARE),
     )
     for cue, words in (
         ("wrong_place", "image of another place"),
         ("unmasked_cloud", "cloud that no mask knows of"),
     ):
         found = water(cue)
-        yield (
-            f"{words}: water IoU",
-            f"≥ {water('none') - 0.01:.3f}",
-            f"{found:.3f}",
-            found >= water("none") - 0.01,
-        )
+        yield Claim(f"{words}: water IoU", f"≥ {alone - 0.01:.3f}", (found,), found >= alone - 0.01)
