@@ -39,7 +39,9 @@ ALIKE: Final = (
     "which stand in the tables below. *Wanted* is what is wanted of the shipped weights; *held by* counts the runs "
     "that reach what is wanted of themselves, where that is measured against their own radar alone."
 )
-FIRST: Final = "The columns of the first run are of `configs/first.yaml` with that seed; the shipped weights went on from seed 0."
+FIRST: Final = (
+    "The columns of the first run are of `configs/first.yaml`; the shipped weights went on from seed 0."
+)
 TRAINED_ALIKE: Final = (
     "{names} had the crops and steps of `configs/first.yaml`, one seed each: of equal training are the columns of the "
     "first run, not the shipped weights."
