@@ -198,7 +198,7 @@ def test_verdicts_give_the_mean_and_the_spread_over_runs_of_the_shipped_recipe()
     }
     text = verdicts(rivals, {"entries": entries})
     lines = text.splitlines()
-    assert lines[2] == "| claim | wanted | found | holds | 3 seeds, mean ± std |"
+    assert lines[2] == "| claim | wanted | found | holds | 3 runs, mean ± std |"
     assert lines[4].endswith("| ≥ 0.650 | 0.660 | yes | 0.660 ± 0.020 (held by 2) |")
     assert lines[5].endswith("| ≤ 0.05 | 0.050 | yes | 0.050 (held by 1) |")  # one of three has it: no spread
     assert "`again_1` and `again_2`" in text

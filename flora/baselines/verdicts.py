@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Final
 
+from flora.baselines.comparison import SHIPPED
 from flora.baselines.quality import Scores
 from flora.baselines.tables import mean, table
 
@@ -22,7 +23,6 @@ SHARE: Final = (3, "")  # decimals and unit
 DB: Final = (2, " dB")
 
 SEED: Final = "seed_"  # entries so named are of the run that the shipped weights went on from, with that seed
-SHIPPED: Final = "default"
 AGAIN: Final = "again_"  # entries so named were made as the shipped weights were, with other seeds
 # Entries so named were trained on that run's crops and steps.
 NETWORKS: Final = {"unet": "U-Net", "pix2pix": "pix2pix"}
@@ -35,9 +35,9 @@ BESIDE: Final = (
 )
 
 ALIKE: Final = (
-    "Mean and standard deviation are over {count} runs of `configs/default.yaml`: the shipped weights and {names}, "
-    "which stand in the tables below. *Wanted* is what is wanted of the shipped weights; *held by* counts the runs "
-    "that reach what is wanted of themselves, where that is measured against their own radar alone."
+    "Mean and standard deviation are over {count} runs of one recipe: the shipped weights and {names}, made with other "
+    "seeds ([how](model_card.md#where-it-fails)). *Wanted* is what is wanted of the shipped weights; *held by* counts "
+    "the runs that reach what is wanted of themselves, where that is measured against their own radar alone."
 )
 FIRST: Final = (
     "The columns of the first run are of `configs/first.yaml`; the shipped weights went on from seed 0."
@@ -109,7 +109,7 @@ def verdicts(rivals: Scores, weights: Scores) -> str:
         for what, claim in shipped.items()
     ]
     head = ["claim", "wanted", "found", "holds"]
-    head += [f"{len(alike)} seeds, mean ± std"] if len(alike) > 1 else []
+    head += [f"{len(alike)} runs, mean ± std"] if len(alike) > 1 else []
     head += [f"first run, {name.replace('_', ' ')}" for name in seeds]
     parts = ["## What the shipped weights reach, and what not", table(head, rows)]
     if len(alike) > 1:
