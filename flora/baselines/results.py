@@ -84,7 +84,7 @@ def _weights(rivals: Scores, weights: Scores) -> list[str]:
     for entry in ENTRIES:
         # A dry source without a false alarm has no IoU, but land that was left dry.
         rows = _rows(named, entry.name, WATER, "false_water")
-        parts += _titled(entry.title, rows, named, entry.name, WATER)
+        parts += _titled(entry.title, rows, named, entry.name, WATER, entry.note)
     parts += ["## The optical picture from radar alone"]
     for entry in ENTRIES:
         parts += _titled(
@@ -94,12 +94,12 @@ def _weights(rivals: Scores, weights: Scores) -> list[str]:
 
 
 def _titled(
-    title: str, rows: list[list[str]], named: Scores, source: str, columns: Sequence[Column]
+    title: str, rows: list[list[str]], named: Scores, source: str, columns: Sequence[Column], note: str = ""
 ) -> list[str]:
     if not rows:
         return []
     about = next(entry["sources"][source] for entry in named.values() if source in entry["sources"])
-    words = f"{about['chips']} chips; {about['protocol']}."
+    words = f"{about['chips']} chips; {about['protocol']}. {note}".rstrip()
     return [f"### {title}", words, table(["", *(column[1] for column in columns)], rows)]
 
 
