@@ -98,6 +98,30 @@ def test_cues_show_what_they_say_and_leave_the_truth() -> None:
     hidden = ~shown["half_cloud"].prior_valid[0]
     assert (shown["unmasked_cloud"].prior[:, hidden] == np.float32(archive.CLOUD_REFLECTANCE)).all()
     assert shown["unmasked_cloud"].prior_valid.all()
+    whole = shown["whole_cloud"].prior
+    assert whole.min() > 0.9 * archive.THIN_CLOUD - 0.01 and len(np.unique(whole[0].round(1))) > 1
+    assert shown["whole_cloud"].prior_valid.all()
+
+
+def test_an_image_that_was_not_asked_for_before_is_scored_alone(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[list[str]] = []
+
+    def study(*_: object, cues: list[str], **__: object) -> dict[str, object]:
+        asked.append(cues)
+        return {cue: {} for cue in cues}
+
+    monkeypatch.setattr(archive, "study", study)
+    path = checkpoint.save(tmp_path / "w.safetensors", checkpoint.Checkpoint(FLoRA(TINY)))
+    record = comparison.Record(tmp_path / "quality_weights.json", quick(), ["flora"])
+    sources = PublicSources(tree, ["sen1floods11"])
+    entry = record.score("w", checkpoint.load(path), sources, lambda _: None, cues=())
+    entry["sources"]["guaiba"] = {"chips": 3}  # stands for a source with images of two dates
+    for cues in (("none", "before"), ("none", "before", "whole_cloud"), ("none", "whole_cloud")):
+        record.score("w", checkpoint.load(path), sources, lambda _: None, cues=cues)
+    assert asked == [["none", "before"], ["whole_cloud"]]
+    assert set(entry["cues"]) == {"none", "before", "whole_cloud"}
 
 
 @pytest.fixture(scope="module")

@@ -36,8 +36,10 @@ CUES: Final = {
     "half_cloud": "with the same day's image, half under cloud that is masked",
     "wrong_place": "with an image of another place",
     "unmasked_cloud": "with the image before, half under cloud that no mask knows of",
+    "whole_cloud": "with an image that is all cloud, which no mask knows of",
 }
 CLOUD_REFLECTANCE: Final = 0.45
+THIN_CLOUD: Final = 0.3  # reflectance; beside the thicker cloud in an image that is all cloud
 
 
 def study(
@@ -126,7 +128,11 @@ def _shown(chip: Chip, chips: Sequence[Chip], place: int, cue: str) -> Chip:
     if cue == "wrong_place":
         other = chips[(place + len(chips) // 2) % len(chips)]
         return chip.with_layers(prior=other.prior, prior_valid=other.prior_valid)
-    clouded = np.where(_clouds(chip), np.float32(CLOUD_REFLECTANCE), chip.prior)
+    if cue == "whole_cloud":
+        white = np.where(_clouds(chip), CLOUD_REFLECTANCE, THIN_CLOUD)
+        clouded = 0.9 * white + 0.1 * chip.prior
+    else:
+        clouded = np.where(_clouds(chip), np.float32(CLOUD_REFLECTANCE), chip.prior)
     return chip.with_layers(prior=np.where(chip.prior_valid, clouded, 0).astype(np.float32))
 
 

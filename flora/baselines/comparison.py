@@ -110,9 +110,11 @@ class Record:
             )
             write_json(self.path, self.content)
         guaiba = entry["sources"].get("guaiba", {}).get("chips")
-        if guaiba and not tta and entry.get("cue_chips") != guaiba:
-            sees = getattr(loaded.model.config, "sees_optical", True)
-            entry["cues"] = archive.study(
+        sees = getattr(loaded.model.config, "sees_optical", True)
+        known_cues = entry["cues"] if entry.get("cue_chips") == guaiba else {}
+        missing = [cue for cue in (cues if sees else ("none",)) if cue not in known_cues]
+        if guaiba and not tta and missing:
+            entry["cues"] = known_cues | archive.study(
                 sources,
                 network,
                 self.protocol,
@@ -121,7 +123,7 @@ class Record:
                 grid=grid,
                 margin=margin,
                 limit=guaiba,
-                cues=cues if sees else ("none",),
+                cues=missing,
             )
             entry["cue_chips"] = guaiba
             write_json(self.path, self.content)

@@ -247,7 +247,10 @@ def _cues(rivals: Scores, shipped: Scores) -> Iterator[Claim]:
     )
     for cue, words in (
         ("wrong_place", "image of another place"),
-        ("unmasked_cloud", "cloud that no mask knows of"),
+        ("unmasked_cloud", "cloud over half, which no mask knows of"),
+        ("whole_cloud", "cloud over all, which no mask knows of"),
     ):
+        if cue not in cues:  # scored before that image was asked for
+            continue
         found = water(cue)
         yield Claim(f"{words}: water IoU", f"≥ {alone - 0.01:.3f}", (found,), found >= alone - 0.01)
