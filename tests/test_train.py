@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lakes import OPTICAL, TINY, WATER, experiment, made_chip
+from lightning.pytorch.accelerators import CPUAccelerator
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
@@ -24,7 +25,7 @@ from flora.train import Experiment, run
 from flora.train.choice import choose
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
-from flora.train.run import PackedData
+from flora.train.run import PackedData, _trainer
 from flora.train.scores import ValidationScores
 
 
@@ -345,6 +346,15 @@ def test_grey_bands_get_their_threshold_from_their_own_chips_in_all_contrasts(
     own, other = (both, one) if pair else (one, both)
     assert own == alone.best_threshold(chosen.temperature) and other is None
     assert choose(model, experiment(packed))[2:4] == (None, None)
+
+
+def test_a_run_is_one_process_on_one_device(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CPUAccelerator, "auto_device_count", staticmethod(lambda: 2))  # as on two GPUs
+    settings = experiment(packed)
+    trainer = _trainer(settings, settings.joint, tmp_path, progress=False)
+    assert (trainer.num_devices, trainer.world_size) == (1, 1)
 
 
 def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -> None:
