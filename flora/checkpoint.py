@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import torch
-from pydantic import ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
@@ -23,6 +22,7 @@ from flora.model.family import Network, build, parse_sizes
 DEFAULT: Final = Path(__file__).with_name("weights") / "default.safetensors"
 FORMAT: Final = 1
 KEY: Final = "flora"
+REQUIRED: Final = ("model", "constants", "threshold", "temperature", "provenance")
 
 
 @dataclass(slots=True)
@@ -126,7 +126,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     """Reads what a checkpoint says of itself, without its weights.
 
     Raises:
-        CheckpointError: The file is missing, is no safetensors file or is not one of FLoRA's.
+        CheckpointError: The file is missing, is no safetensors file, is not one of FLoRA's, or its header is damaged.
     """
     path = Path(path)
     if not path.is_file():
@@ -143,11 +143,31 @@ def read_header(path: str | Path) -> dict[str, Any]:
         ) from error
     if KEY not in metadata:
         raise CheckpointError(f"'{path}' holds no FLoRA header; expected weights that `flora train` wrote.")
-    header: dict[str, Any] = json.loads(metadata[KEY])
+    header = _parsed(path, metadata[KEY])
     if header.get("format") != FORMAT:
         raise CheckpointError(
             f"'{path}' has checkpoint format {header.get('format')}; this version reads {FORMAT}. "
             "Update FLoRA or retrain."
+        )
+    missing = [name for name in REQUIRED if name not in header]
+    if missing:
+        raise CheckpointError(
+            f"The FLoRA header of '{path}' has no {' and no '.join(missing)}; expected {', '.join(REQUIRED)}. "
+            "It is damaged, copy it anew or retrain it."
+        )
+    return header
+
+
+def _parsed(path: Path, text: str) -> dict[str, Any]:
+    """Reads the JSON object that a header is."""
+    try:
+        header = json.loads(text)
+    except ValueError:
+        header = None
+    if not isinstance(header, dict):
+        raise CheckpointError(
+            f"The FLoRA header of '{path}' is no JSON object; expected weights that `flora train` wrote. "
+            "It is damaged, copy it anew or retrain it."
         )
     return header
 
@@ -166,28 +186,39 @@ def load(path: str | Path | None = None) -> Checkpoint:
     """
     path = DEFAULT if path is None else Path(path)
     header = read_header(path)
-    if header["constants"] != constants():
-        changed = [name for name, value in constants().items() if header["constants"].get(name) != value]
-        raise CheckpointError(
-            f"'{path}' was trained with other constants ({', '.join(changed)}) than this version uses; retrain it."
-        )
+    _refuse_other_constants(path, header["constants"])
     try:
         model = build(parse_sizes(header["model"]))
         with safe_open(str(path), framework="pt") as file:
             state = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  (not a mapping)
         state = {name: t.float() if t.is_floating_point() else t for name, t in state.items()}
         model.load_state_dict(state)
-    except (RuntimeError, ValidationError, KeyError, SafetensorError) as error:
-        first = str(error).splitlines()[0]
+        threshold, temperature = float(header["threshold"]), float(header["temperature"])
+        grey, grey_pair = (
+            None if (value := header.get(name)) is None else float(value)
+            for name in ("threshold_grey", "threshold_grey_pair")
+        )
+    except (RuntimeError, ValueError, TypeError, AttributeError, KeyError, SafetensorError) as error:
+        first = next(iter(str(error).splitlines()), type(error).__name__)
         raise CheckpointError(
             f"'{path}' does not fit the network it describes ({first}); it is damaged, retrain it."
         ) from error
     return Checkpoint(
         model.eval(),
-        header["threshold"],
-        header["temperature"],
+        threshold,
+        temperature,
         header["provenance"],
         path,
-        header.get("threshold_grey"),
-        header.get("threshold_grey_pair"),
+        grey,
+        grey_pair,
     )
+
+
+def _refuse_other_constants(path: Path, stored: Any) -> None:
+    """Refuses weights that were made for other scalings than this version's."""
+    found = stored if isinstance(stored, dict) else {}
+    changed = [name for name in constants() | found if found.get(name) != constants().get(name)]
+    if changed:
+        raise CheckpointError(
+            f"'{path}' was trained with other constants ({', '.join(changed)}) than this version uses; retrain it."
+        )

@@ -17,9 +17,16 @@ if TYPE_CHECKING:
 
 # Parameters of glibc's mallopt, from malloc.h.
 TRIM_THRESHOLD: Final = -1
+MMAP_THRESHOLD: Final = -3
 MMAP_MAX: Final = -4
 ARENA_MAX: Final = -8
 GREATEST: Final = 2**31 - 1
+
+Settings = tuple[tuple[int, int], ...]
+# The layers of a network, large and many: every block stays, in one arena for all threads.
+OF_LAYERS: Final[Settings] = ((ARENA_MAX, 1), (MMAP_MAX, 0), (TRIM_THRESHOLD, GREATEST))
+# The layers of training samples, in a process of one thread: blocks below 256 MiB stay, of free memory 1 GiB at most.
+OF_SAMPLES: Final[Settings] = ((MMAP_THRESHOLD, 1 << 28), (TRIM_THRESHOLD, 1 << 30))
 
 # Of `mmap`: a process that is forked off must not share the memory. Windows has neither forks nor this flag.
 PRIVATE: Final[dict[str, int]] = (
@@ -30,13 +37,17 @@ SPARE: Final = 1.25
 
 
 @cache
-def keep_memory() -> bool:
+def keep_memory(settings: Settings = OF_LAYERS) -> bool:
     """Tells glibc to keep large blocks for the next layer instead of handing each back to the system.
 
-    The system clears every page that it hands out: on a window of 2304 px that took a third of the time. One arena
+    The system clears every page that it hands out: on a window of 2304 px that took a third of the time, and making a
+    training sample, which takes and frees dozens of layers, costs as much as all that is done to its pixels. One arena
     for all threads, as blocks of this size stay in the main one alone; threads that are there already keep the arenas
     that they have and share them with new ones, so call this before libraries that start threads are imported.
     Elsewhere than on glibc nothing is done.
+
+    Args:
+        settings: Parameters of mallopt and their values, bytes or a count: `OF_LAYERS` or `OF_SAMPLES`.
 
     Returns:
         Whether all of it took effect.
@@ -46,7 +57,6 @@ def keep_memory() -> bool:
     if platform.libc_ver()[0] != "glibc":
         return False
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((ARENA_MAX, 1), (MMAP_MAX, 0), (TRIM_THRESHOLD, GREATEST))
     taken = [mallopt(name, value) == 1 for name, value in settings]  # each is tried, whatever the others say
     return all(taken)
 

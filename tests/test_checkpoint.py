@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 
 from flora import checkpoint, normalize
 from flora.chip import Chip, ChipMeta
@@ -68,6 +69,14 @@ def test_other_constants_are_refused(saved: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(normalize, "SAR_MEAN", (-10.0, -17.0))
     with pytest.raises(CheckpointError, match="sar_mean"):
         checkpoint.load(saved)
+    odd = saved.with_name("odd.safetensors")
+    save_file(
+        load_file(str(saved)),
+        str(odd),
+        {"flora": json.dumps(checkpoint.read_header(saved) | {"constants": []})},
+    )
+    with pytest.raises(CheckpointError, match="other constants"):
+        checkpoint.load(odd)
 
 
 def test_foreign_damaged_and_missing_files_are_refused(saved: Path, tmp_path: Path) -> None:
@@ -85,6 +94,49 @@ def test_foreign_damaged_and_missing_files_are_refused(saved: Path, tmp_path: Pa
     cut.write_bytes(saved.read_bytes()[:-100])
     with pytest.raises(CheckpointError):
         checkpoint.load(cut)
+
+
+@pytest.mark.parametrize(
+    ("header", "told"),
+    [
+        ("{ no json", "no JSON object"),
+        ("[1, 2]", "no JSON object"),
+        ("7", "no JSON object"),
+        ('{"format": 1}', "has no model and no constants"),
+        ("constants", "has no constants"),
+        ("threshold", "has no threshold"),
+        ("temperature", "has no temperature"),
+        ("provenance", "has no provenance"),
+        ("model", "has no model"),
+    ],
+)
+def test_a_damaged_header_is_one_sentence(header: str, told: str, saved: Path, tmp_path: Path) -> None:
+    whole = checkpoint.read_header(saved)
+    if header in whole:
+        header = json.dumps({name: value for name, value in whole.items() if name != header})
+    path = tmp_path / "damaged.safetensors"
+    save_file({"x": torch.zeros(1)}, str(path), {"flora": header})
+    with pytest.raises(CheckpointError, match=told):
+        checkpoint.load(path)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"model": {"family": 3}},
+        {"model": 7},
+        {"threshold": "high"},
+        {"temperature": None},
+        {"threshold_grey": []},
+    ],
+)
+def test_a_header_of_other_kinds_of_values_is_refused(
+    change: dict[str, object], saved: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "odd.safetensors"
+    save_file(load_file(str(saved)), str(path), {"flora": json.dumps(checkpoint.read_header(saved) | change)})
+    with pytest.raises(CheckpointError, match="damaged"):
+        checkpoint.load(path)
 
 
 def test_a_folded_model_is_not_saved(tmp_path: Path) -> None:

@@ -122,15 +122,6 @@ def test_seeds_differ_and_repeat(packs: Path) -> None:
     assert not torch.equal(first.sar, other.sar)
 
 
-def test_processes_share_each_step_between_them(packs: Path) -> None:
-    """Two processes see together what one process sees with twice the batch."""
-    alone = list(islice(stream(packs, batch_size=4), 8))
-    halves = [list(islice(stream(packs, batch_size=2, rank=rank, world_size=2), 4)) for rank in (0, 1)]
-    together = [chip for step in range(2) for half in halves for chip in half[2 * step : 2 * step + 2]]
-    for first, second in zip(alone, together, strict=True):
-        np.testing.assert_array_equal(first.sar, second.sar)
-
-
 def test_batches_have_the_size_asked_for(packs: Path) -> None:
     batch = batches(packs, 1)[0]
     assert batch.sar.shape == (3, 2, SIZE, SIZE) and batch.water.shape == (3, SIZE, SIZE)

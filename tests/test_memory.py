@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import gc
 import os
+import platform
+import subprocess
+import sys
 import threading
 
 import numpy as np
 import pytest
 
-from flora.memory import Shelf
+from flora.data import batches
+from flora.memory import OF_SAMPLES, Shelf
 
 
 def address(array: np.ndarray) -> int:
@@ -63,6 +67,21 @@ def test_threads_never_share_memory() -> None:
     for thread in threads:
         thread.join()
     assert not wrong
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="only glibc can be told")
+@pytest.mark.parametrize("settings", ["OF_LAYERS", "OF_SAMPLES"])
+def test_glibc_is_told_to_keep_memory(settings: str) -> None:
+    code = f"from flora import memory; print(memory.keep_memory(memory.{settings}))"
+    told = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert told.stdout.strip() == "True"
+
+
+def test_workers_of_the_loader_keep_what_samples_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[object] = []
+    monkeypatch.setattr(batches, "keep_memory", told.append)
+    batches.keep_in_worker(3)
+    assert told == [OF_SAMPLES]
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="this system forks no processes")

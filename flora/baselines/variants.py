@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from flora import checkpoint
 from flora.baselines.comparison import Record
@@ -14,7 +15,7 @@ from flora.baselines.rivals import RIVALS, score_rivals
 from flora.baselines.testbed import PublicSources
 from flora.errors import ConfigError
 from flora.train.experiment import Experiment
-from flora.train.run import WEIGHTS, run
+from flora.train.run import WEIGHTS, is_done, run
 
 # Comparisons on a network of another size stand in a file of their own, `quality_PRESET.json`, and those with a name in
 # `quality_PRESET_NAME.json`.
@@ -103,7 +104,8 @@ def compare_variants(
         say: Told what is being done.
 
     Raises:
-        ConfigError: A variant is unknown.
+        ConfigError: A variant is unknown, a finished or stopped run was started with other settings, or the results
+            that stand in `out` are of another budget. More or fewer seeds are no other budget.
     """
     files = variant_files(configs)
     chosen = list(names or (files if full else MAIN))
@@ -112,22 +114,41 @@ def compare_variants(
         raise ConfigError(
             f"Found no variant '{unknown[0]}' under '{configs}'; use some of {', '.join(files)}."
         )
+    results = out / results_name(budget.preset, budget.comparison)
+    _refuse_other_budget(results, budget)
     score_rivals(sources, out / RIVALS, protocol, argv, say)
     for seed in range(budget.seeds):
         for name in chosen:
             experiment = budgeted(load(files[name]), name, seed, budget, packed)
             folder = runs / experiment.name
-            weights = folder / WEIGHTS
-            if not weights.is_file():
+            if not is_done(experiment, runs):
                 say(f"Training {name}, seed {seed}, {budget.steps} steps")
                 run(experiment, runs, resume=folder.exists(), progress=False)
-            record = Record(out / results_name(budget.preset, budget.comparison), protocol, argv)
-            record.content["budget"] = asdict(budget) | {"teacher_steps": budget.teacher_steps}
+            record = Record(results, protocol, argv)
+            record.content["budget"] = _as_recorded(budget)
             title = experiment.about or name
-            loaded = checkpoint.load(weights)
+            loaded = checkpoint.load(folder / WEIGHTS)
             record.score(
                 f"{name}-{seed}", loaded, sources, say, cues=COMPARED_CUES, variant=name, title=title
             )
+
+
+def _as_recorded(budget: Budget) -> dict[str, Any]:
+    """Gives a budget as it stands beside results."""
+    return asdict(budget) | {"teacher_steps": budget.teacher_steps}
+
+
+def _refuse_other_budget(results: Path, budget: Budget) -> None:
+    """Refuses results of runs that were given something else: in one table they would pass for alike."""
+    found = json.loads(results.read_text()).get("budget", {}) if results.is_file() else {}
+    asked = _as_recorded(budget)
+    other = [name for name in found if name != "seeds" and found[name] != asked.get(name)]
+    if other:
+        name = other[0]
+        raise ConfigError(
+            f"'{results}' holds results of {name} {found[name]}; {asked.get(name)} is asked for. Name this "
+            "comparison with --comparison, or choose another --out."
+        )
 
 
 def results_name(preset: str, comparison: str | None = None) -> str:

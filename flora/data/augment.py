@@ -159,7 +159,8 @@ class Augment:
     All chance comes from the generator that is handed in: the same chip and the same generator state give the same
     sample. `draw` and `apply` are apart so that a caller can read only the window that the crop needs.
 
-    Source: Lead 2 of the project's recipes: random affine in dB, zoom, D4, speckle, incidence trend, band dropout.
+    What varies is place and zoom of the crop, its turn and flip, the dB values by an affine map, speckle and a trend
+    over the incidence angle, and which bands there are.
     """
 
     def __init__(self, config: AugmentConfig | None = None) -> None:

@@ -6,8 +6,6 @@ descriptors costs more time than all that is done to the pixels.
 
 from __future__ import annotations
 
-import contextlib
-import ctypes
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
@@ -17,11 +15,10 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from flora.chip import OPTICAL_TRUST, WATER_TRUST, Batch, Chip, ChipMeta, collate
+from flora.memory import OF_SAMPLES, keep_memory
 
 # Batches that each worker prepares ahead.
 AHEAD: Final = 3
-# Of glibc's `mallopt`: M_MMAP_THRESHOLD and M_TRIM_THRESHOLD, bytes.
-KEEP: Final = ((-3, 1 << 28), (-1, 1 << 30))
 TENSORS: Final = tuple(field.name for field in fields(Batch) if field.name != "meta")
 LAYERS: Final = tuple(name for name in TENSORS if not name.startswith("weight_"))
 
@@ -96,19 +93,13 @@ def _fill(slot: Batch, chips: Sequence[Chip]) -> None:
     slot.weight_optical.copy_(torch.tensor([OPTICAL_TRUST[chip.meta.optical_radiometry] for chip in chips]))
 
 
-def keep_memory(worker: int) -> None:
-    """Tells a worker's allocator to use freed memory again instead of handing it back to the system.
-
-    A sample takes and frees dozens of layers; asking the system for their pages anew each time costs as much as all
-    that is done to the pixels. Where the C library is another, nothing changes but the speed.
+def keep_in_worker(worker: int) -> None:
+    """Tells a worker's allocator to use freed memory again.
 
     Args:
         worker: Its number; every worker does the same.
     """
-    with contextlib.suppress(OSError, AttributeError):
-        allocator = ctypes.CDLL("libc.so.6")
-        for option, size in KEEP:
-            allocator.mallopt(option, size)
+    keep_memory(OF_SAMPLES)
 
 
 class BatchLoader(DataLoader[Batch]):
@@ -127,7 +118,7 @@ class BatchLoader(DataLoader[Batch]):
             chips,  # type: ignore[arg-type]  # chips go in, the batches that are collated of them come out
             batch_size=batch_size,
             num_workers=workers,
-            worker_init_fn=keep_memory,
+            worker_init_fn=keep_in_worker,
             collate_fn=SlotCollate(always_send=pinned),
             pin_memory=pinned,
             prefetch_factor=AHEAD if workers else None,

@@ -71,8 +71,6 @@ class TrainingStream(IterableDataset[Chip]):
         batch_size: int,
         seed: int = 0,
         start_step: int = 0,
-        rank: int = 0,
-        world_size: int = 1,
     ) -> None:
         """Sorts the chips by dataset and place.
 
@@ -80,11 +78,9 @@ class TrainingStream(IterableDataset[Chip]):
             data: Training chips.
             mixture: Weights of their datasets.
             augment: How crops are drawn and varied.
-            batch_size: Samples a step and process; workers take whole steps in turn.
+            batch_size: Samples a step; workers take whole steps in turn.
             seed: Names the stream.
             start_step: Step at which iteration begins.
-            rank: Number of this process among `world_size`, which share every step between them.
-            world_size: Number of training processes.
 
         Raises:
             ConfigError: A weight names a dataset that is not packed, is negative, or none is above 0.
@@ -94,7 +90,6 @@ class TrainingStream(IterableDataset[Chip]):
         named = {name: weight for name, weight in mixture.weights.items() if weight > 0}
         self.data, self.mixture, self.augment = data, mixture, Augment(augment)
         self.batch_size, self.seed, self.start_step = batch_size, seed, start_step
-        self.rank, self.world_size = rank, world_size
         self._sources = {name: _Source(data, name) for name in sorted(named)}
         shares = np.cumsum([named[name] if self._sources[name].places else 0.0 for name in self._sources])
         if shares[-1] == 0:
@@ -107,7 +102,7 @@ class TrainingStream(IterableDataset[Chip]):
         worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
         step = self.start_step + worker
         while True:
-            first = (step * self.world_size + self.rank) * self.batch_size
+            first = step * self.batch_size
             yield from (self.sample(number) for number in range(first, first + self.batch_size))
             step += workers
 
@@ -157,8 +152,6 @@ def training_loader(
     workers: int,
     start_step: int = 0,
     *,
-    rank: int = 0,
-    world_size: int = 1,
     in_memory: bool = False,
 ) -> DataLoader[Batch]:
     """Gives an endless loader of training batches.
@@ -172,8 +165,6 @@ def training_loader(
         seed: Names the stream.
         workers: Processes that prepare batches; 0 prepares them in this one. The batches are the same.
         start_step: Number of batches that are taken as seen, for resuming.
-        rank: Number of this process among `world_size`, each of which gets its own part of every step.
-        world_size: Number of training processes.
         in_memory: Hold shards in memory rather than map them; for storage that is slow at random reads.
 
     Returns:
@@ -185,7 +176,7 @@ def training_loader(
     """
     data = PackedDataset(packed_root, split="train", in_memory=in_memory)
     augment = AugmentConfig.model_validate(augment.model_dump() | {"size": size})
-    stream = TrainingStream(data, mixture, augment, batch_size, seed, start_step, rank, world_size)
+    stream = TrainingStream(data, mixture, augment, batch_size, seed, start_step)
     return BatchLoader(stream, batch_size, workers)
 
 

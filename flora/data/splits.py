@@ -6,7 +6,6 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from flora.data.dataset import Footprint, Record
-from flora.errors import DataError
 
 
 def shared_chips(records: Sequence[Record]) -> list[str]:
@@ -83,40 +82,3 @@ def touching_groups(records: Sequence[Record]) -> list[int]:
     for first, second in touching_pairs(records):
         parent[max(top(first), top(second))] = min(top(first), top(second))
     return [top(position) for position in range(len(records))]
-
-
-def require_disjoint(records: Sequence[Record], name: str) -> None:
-    """Refuses records whose splits share a chip, a group or touching ground.
-
-    Args:
-        records: Records of all splits.
-        name: Dataset, for the message.
-
-    Raises:
-        DataError: Names the first chip, group or pair that breaks the rule.
-    """
-    if chips := shared_chips(records):
-        raise DataError(
-            f"{name} lists chip '{chips[0]}' more than once; expected once. Remove it from one list."
-        )
-    if groups := shared_groups(records):
-        raise DataError(
-            f"{name} has group '{groups[0]}' in two splits; expected one. Move it whole into one split."
-        )
-    if pairs := touching_across(records):
-        first, second = pairs[0]
-        raise DataError(
-            f"{name} has touching chips '{first}' and '{second}' in different splits; expected neighbours together. "
-            "Move one of them."
-        )
-
-
-def require_kept_apart(records: Sequence[Record], kept_apart: Sequence[str]) -> None:
-    """Refuses a training list that holds chips kept apart for the test.
-
-    Raises:
-        DataError: Names the chips.
-    """
-    found = sorted({record.chip for record in records} & set(kept_apart))
-    if found:
-        raise DataError(f"Training list holds {', '.join(found)}; expected none of the test. Take them out.")

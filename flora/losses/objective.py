@@ -69,19 +69,6 @@ class Weights(BaseModel):
         return {name: weight for name, weight in self.model_dump().items() if weight > 0}
 
 
-# The paper's losses at sizes that give each task a like share of the first gradients.
-OPTICAL_WEIGHTS = {
-    "charbonnier": 1.0,
-    "ssim": 0.2,
-    "edge": 0.5,
-    "frequency": 0.1,
-    "colour": 0.5,
-    "spread": 0.05,
-}
-WATER_WEIGHTS = {"bce": 1.0, "dice": 0.5, "hydrology": 0.1}
-DISTILLATION_WEIGHTS = {"distill_latent": 0.05, "distill_prior": 0.2, "distill_water": 0.2}
-
-
 class ObjectiveConfig(BaseModel):
     """Weights of the terms, and their options.
 
@@ -124,12 +111,6 @@ class ObjectiveConfig(BaseModel):
     distill_kind: Literal["smooth_l1", "cosine"] = "smooth_l1"
     distill_scales: Literal["unit", "batch"] = "unit"
     distill_temperature: float = Field(default=2.0, gt=0)
-
-    @classmethod
-    def for_stage(cls, stage: Stage) -> ObjectiveConfig:
-        """Gives the default objective of a stage: the paper's losses, with distillation in the joint stage."""
-        weights = OPTICAL_WEIGHTS | WATER_WEIGHTS | (DISTILLATION_WEIGHTS if stage == "joint" else {})
-        return cls(weights=Weights(**weights))
 
 
 @dataclass(slots=True)

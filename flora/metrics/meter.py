@@ -73,10 +73,6 @@ class Meter:
         self.bins = bins
         self._updates: list[dict[str, Float]] = []
 
-    def reset(self) -> None:
-        """Forgets every chip."""
-        self._updates.clear()
-
     @torch.no_grad()
     def update(
         self,

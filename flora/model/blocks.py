@@ -67,7 +67,7 @@ class ResidualBlock(nn.Module):
 
 
 class ConvStack(nn.Module):
-    """`depth` 3 × 3 convolutions; residual from the second on."""
+    """`depth` 3 × 3 convolutions: a plain one if `depth` is odd, then residual blocks of two."""
 
     def __init__(self, channels: int, depth: int) -> None:
         super().__init__()

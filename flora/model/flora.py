@@ -53,7 +53,7 @@ class FLoRA(nn.Module):
         optical_valid: Tensor | None = None,
         cut: int = 0,
     ) -> Output:
-        """Sees through the cloud.
+        """Gives the picture and the water logits.
 
         Args:
             sar: VV, VH, (B, 2, H, W), dB; H and W multiples of `grid`.

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from flora.errors import ConfigError
-from flora.metrics.lpips import weights_path
+from flora.metrics.lpips import IMPORT_VGG, weights_path
 from flora.train.experiment import Experiment
 from flora.train.run import WEIGHTS, is_done, run
 
@@ -79,8 +79,8 @@ def _refuse_without_vgg(experiment: Experiment) -> None:
     needs = objective.weights.perceptual > 0 and objective.perceptual_by == "vgg"
     if needs and not weights_path("vgg").is_file():
         raise ConfigError(
-            f"'{experiment.name}' compares pictures by VGG16, whose weights are not there; bring them with "
-            "`python -m flora.metrics.lpips_import`."
+            f"'{experiment.name}' compares pictures by VGG16, whose weights are not there; bring them in with "
+            f"{IMPORT_VGG}."
         )
 
 

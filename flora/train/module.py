@@ -29,6 +29,7 @@ class Stage(L.LightningModule):
 
     stage_config: StageConfig
     objective: Objective
+    seed: int
 
     def configure_optimizers(self) -> Any:
         """AdamW over what is trained; linear warm-up over 5 % of the steps, then a cosine to a hundredth."""
@@ -51,6 +52,10 @@ class Stage(L.LightningModule):
 
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
+
+    def on_train_batch_start(self, batch: Batch, batch_idx: int) -> None:
+        """Makes the chance of a step, such as dropout's, that of its number: checkpoints hold no generator's state."""
+        torch.manual_seed(self.seed * 1_000_003 + self.global_step)
 
     def log_terms(self, total: Tensor, terms: dict[str, Tensor], size: int) -> None:
         """Logs the total and each named term of a training step."""
@@ -136,7 +141,7 @@ class JointModule(Stage):
             by_vgg = experiment.joint.objective.perceptual_by == "vgg"
             encode = vgg_features() if by_vgg else teacher_features(teacher) if teacher is not None else None
         self.objective = Objective(experiment.joint.objective, stage="joint", encode=encode)
-        self.critic = Critic() if "adversarial" in weights else None
+        self.critic = Critic(seed=experiment.seed) if "adversarial" in weights else None
         self.mixer = PathMixer(experiment.paths, experiment.seed)
         if teacher is not None:
             teacher.requires_grad_(self.faults.open_teacher)

@@ -81,6 +81,7 @@ def _trainer(experiment: Experiment, stage: StageConfig, out: Path, progress: bo
     validates = stage.steps >= experiment.validate_every
     return L.Trainer(
         max_steps=stage.steps,
+        devices=1,  # left to itself, Lightning starts a process for each GPU, and all would train on the same samples
         precision=experiment.precision,
         gradient_clip_val=stage.clip,
         benchmark=True,  # crops are of one size, so cuDNN may look for its fastest way once

@@ -21,11 +21,19 @@ from flora.normalize import unit_to_reflectance
 
 
 class Critic(nn.Module):
-    """A patch discriminator and its optimiser: learns to tell pictures, and scores them."""
+    """A patch discriminator and its optimiser: learns to tell pictures, and scores them.
 
-    def __init__(self, width: int = 32, lr: float = 2e-4) -> None:
+    Args:
+        width: Channels of the discriminator's first level.
+        lr: Its learning rate.
+        seed: Of its first weights, which do not depend on what was drawn before: a resumed run skips the teacher stage.
+    """
+
+    def __init__(self, width: int = 32, lr: float = 2e-4, seed: int = 0) -> None:
         super().__init__()
-        self.discriminator = PatchDiscriminator(width)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.discriminator = PatchDiscriminator(width)
         self.optimizer = torch.optim.Adam(self.discriminator.parameters(), lr=lr, betas=(0.5, 0.999))
 
     def learn(self, output: Output, batch: Batch) -> Tensor:
