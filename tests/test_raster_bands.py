@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from raster_files import write
+from raster_files import backscatter, write
 
 from flora.errors import InputError
 from flora.raster import open_sar
@@ -47,6 +47,26 @@ def test_bands_by_description(tmp_path: Path, levels, names, expected) -> None:
 def test_convention_is_told(tmp_path: Path, levels) -> None:
     scene = open_sar(write(tmp_path / "scene.tif", levels[:2], tags={"UNITS": "dB"}))
     assert scene.attrs["band_reason"].endswith("by convention, as the file does not name them.")
+
+
+@pytest.mark.parametrize("quantity", ["db", "power", "amplitude"])
+def test_unnamed_bands_that_look_swapped_are_refused(tmp_path: Path, quantity: str) -> None:
+    db = backscatter()
+    stored = db if quantity == "db" else 10 ** (db / (10 if quantity == "power" else 20))
+    right = write(tmp_path / "right.tif", stored)
+    assert open_sar(right).attrs["sar_scale"] == quantity
+    swapped = write(tmp_path / "swapped.tif", stored[::-1])
+    with pytest.raises(InputError, match="band 2 is clearly brighter than band 1.*Pass --bands VH,VV"):
+        open_sar(swapped)
+    np.testing.assert_allclose(open_sar(swapped, bands=("VH", "VV")).VV, db[0], atol=1e-4)
+    insisted = open_sar(swapped, bands=("VV", "VH"), scale=quantity)
+    np.testing.assert_allclose(insisted.VV, db[1], atol=1e-4)
+
+
+def test_unnamed_bands_of_a_calm_lake_are_not_taken_for_swapped(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(-24, 1, (2, 40, 50)).astype(np.float32)
+    noise[1] += 1
+    assert bands_of(open_sar(write(tmp_path / "lake.tif", noise))) == tuple(noise[:, 0, 0])
 
 
 def test_bands_by_polarisation_tag(tmp_path: Path, levels) -> None:

@@ -24,11 +24,15 @@ from numpy.typing import NDArray
 from flora.errors import InputError
 from flora.raster.file import RasterFile
 from flora.raster.polarisation import Layer
-from flora.raster.radiometry import DB_RANGE, Quantity, Radiometry
+from flora.raster.radiometry import DB_RANGE, Quantity, Radiometry, to_db
 
 NEGATIVE_SHARE: Final = 0.05
 LARGEST_MEDIAN: Final = 5.0
 AMPLITUDE_ABOVE: Final = -22.5
+
+# VH above VV by more than this, medians in dB, is no scene: noise alone gives 0, and the real scenes of the rule have -11
+# to -4.
+LARGEST_VH_OVER_VV: Final = 2.0
 
 # 25 windows of 128 px spread over the scene: at most 25 blocks are decoded, and each ground cover has its chance.
 GRID: Final = 5
@@ -75,6 +79,35 @@ def judge(layers: dict[str, Layer]) -> tuple[Radiometry, str]:
         f"Read as {quantity}: the file does not say, but its values are not negative and 3 VH - 2 VV of their medians "
         f"is {contrast:.1f} dB, {side} {AMPLITUDE_ABOVE} (say otherwise with --scale)"
     )
+
+
+def require_order(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> None:
+    """Checks that bands which only their order tells are not the other way round, as SNAP exports them.
+
+    Swapped power reads as amplitude, which is why it would go unseen; VH stays the brighter one either way.
+
+    Args:
+        layers: VV and VH, as their order suggests.
+        radiometry: What their values were found to be.
+
+    Raises:
+        InputError: VH is clearly brighter than VV.
+    """
+    medians = {name: _median_db(layer, radiometry[name]) for name, layer in layers.items()}
+    if medians["VH"] - medians["VV"] > LARGEST_VH_OVER_VV:
+        raise InputError(
+            f"{layers['VV'].file.name} does not name its bands, and band {layers['VH'].band.index} is clearly brighter "
+            f"than band {layers['VV'].band.index}; VV, VH was expected, of which VH is the darker one, so that they "
+            "look swapped. Pass --bands VH,VV (or --bands VV,VH if they are not)."
+        )
+
+
+def _median_db(layer: Layer, radiometry: Radiometry) -> float:
+    """Gives the median of a sample of a band, dB; NaN where no value of it can be used."""
+    sample = sample_of(layer)
+    decibel = to_db(sample, np.ones(sample.shape, bool), radiometry)
+    decibel = decibel[np.isfinite(decibel)]
+    return float(np.median(decibel)) if decibel.size else float("nan")
 
 
 def _contrast(vv: NDArray[np.float64], vh: NDArray[np.float64]) -> float:

@@ -22,10 +22,10 @@ from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, span_of
 from flora.raster.naming import acquisition_time, scene_name
 from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
-from flora.raster.polarisation import Layer, find_polarisations
+from flora.raster.polarisation import BY_CONVENTION, Layer, find_polarisations
 from flora.raster.radiometry import DB_RANGE, Radiometry, asked, declared, to_db
 from flora.raster.safe import find_safe, open_grd, require_no_choice, tags_of
-from flora.raster.sampled import NOTHING_TO_JUDGE, judge
+from flora.raster.sampled import NOTHING_TO_JUDGE, judge, require_order
 
 Index = tuple[slice | int, slice | int]
 
@@ -191,6 +191,8 @@ def _piece(paths: Files, bands: Sequence[str] | None, scale: str, crs_required: 
     require_same_grid([layer.file for layer in layers.values()])
     geobox = geobox_of(layers["VV"].file, crs_required)
     radiometry, scale_reason = _radiometry(layers, scale)
+    if BY_CONVENTION in band_reason:
+        require_order(layers, radiometry)
     labels = {name: str(r.quantity) for name, r in radiometry.items()}
     one_scale = len(set(labels.values())) == 1
     return Piece(
