@@ -56,7 +56,7 @@ def test_unnamed_bands_that_look_swapped_are_refused(tmp_path: Path, quantity: s
     right = write(tmp_path / "right.tif", stored)
     assert open_sar(right).attrs["sar_scale"] == quantity
     swapped = write(tmp_path / "swapped.tif", stored[::-1])
-    with pytest.raises(InputError, match="band 2 is clearly brighter than band 1.*Pass --bands VH,VV"):
+    with pytest.raises(InputError, match=r"band 2 is clearly brighter than band 1.*Pass --bands VH,VV"):
         open_sar(swapped)
     np.testing.assert_allclose(open_sar(swapped, bands=("VH", "VV")).VV, db[0], atol=1e-4)
     insisted = open_sar(swapped, bands=("VV", "VH"), scale=quantity)

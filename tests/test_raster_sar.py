@@ -44,8 +44,8 @@ def test_dataset_has_names_units_grid_and_says_how_it_was_read(tmp_path: Path) -
 
 
 def test_nothing_is_read_until_values_are_asked_for(tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", backscatter(), names=NAMES, tags={"UNITS": "dB"})
-    scene = open_sar(path)
+    path = write(tmp_path / "scene.tif", backscatter(), names=NAMES)
+    scene = open_sar(path, scale="db")
     path.unlink()
     with pytest.raises(InputError, match=r"scene.tif cannot be read at rows 0 to 40.*damaged"):
         scene.VV.load()
