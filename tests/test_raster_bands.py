@@ -154,6 +154,31 @@ def test_unclear_bands_are_refused(tmp_path: Path, levels, names, asked, message
         open_sar(path, bands=asked)
 
 
+def test_files_of_two_dates_are_no_scene(tmp_path: Path, levels) -> None:
+    dates = {"VV": "S1A_20240401_VV.tif", "VH": "S1A_20240506_VH.tif"}
+    paths = [write(tmp_path / dates[n], levels[i], tags={"UNITS": "dB"}) for i, n in enumerate(dates)]
+    for given in (paths, paths[::-1], tmp_path):
+        with pytest.raises(
+            InputError, match=r"VV.tif \(2024-04-01\) and .*VH.tif \(2024-05-06\) are of two dates"
+        ):
+            open_sar(given)
+    tagged = [
+        write(tmp_path / f"{n}.tif", levels[i], tags={"UNITS": "dB", "TIME": f"2024-05-0{i + 1}T08:45:11Z"})
+        for i, n in enumerate(dates)
+    ]
+    with pytest.raises(InputError, match="are of two dates"):
+        open_sar(tagged)
+
+
+@pytest.mark.parametrize(("vv", "vh"), [("20240506T235958", "20240507T000001"), ("20240506", "x")])
+def test_files_of_one_pass_or_of_no_date_are_a_scene(tmp_path: Path, levels, vv: str, vh: str) -> None:
+    paths = [
+        write(tmp_path / name, levels[i], tags={"UNITS": "dB"})
+        for i, name in enumerate((f"{vv}_VV.tif", f"{vh}_VH.tif"))
+    ]
+    assert bands_of(open_sar(paths)) == (-1, -2)
+
+
 def test_two_unnamed_files_need_bands(tmp_path: Path, levels) -> None:
     paths = [write(tmp_path / f"{n}.tif", levels[i], tags={"UNITS": "dB"}) for i, n in enumerate("ab")]
     with pytest.raises(InputError, match=r"a.tif and b.tif .* does not say which bands"):
@@ -185,6 +210,11 @@ def test_scene_name(path: str, name: str) -> None:
         ("x_2024-05-06.tif", {}, "2024-05-06"),
         ("x_20249999.tif", {}, ""),
         ("x.tif", {"ACQUISITION_START_TIME": "2021-08-14T05:06:07.5"}, "2021-08-14T05:06:07Z"),
+        ("x.tif", {"TIME": "2024-05-06T08:45:11+03:00"}, "2024-05-06T05:45:11Z"),
+        ("x.tif", {"TIME": "2024-05-06T22:45:11.25-0330"}, "2024-05-07T02:15:11Z"),
+        ("x.tif", {"TIME": "2024-05-06T08:45:11Z"}, "2024-05-06T08:45:11Z"),
+        ("x_20240506T084511-20240506T084536_x.tif", {}, "2024-05-06T08:45:11Z"),
+        ("x_20240506T084511-01.tif", {}, "2024-05-06T08:45:11Z"),
         ("x.tif", {"TIFFTAG_DATETIME": "2021:08:14 05:06:07"}, ""),
     ],
 )

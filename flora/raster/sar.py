@@ -20,7 +20,7 @@ from flora.raster.file import RasterFile, describe, file_name
 from flora.raster.folder import Files, Paths, pieces_of
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, span_of
-from flora.raster.naming import acquisition_time, scene_name
+from flora.raster.naming import acquisition_time, require_one_date, scene_name
 from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
 from flora.raster.polarisation import BY_CONVENTION, Layer, find_polarisations
 from flora.raster.radiometry import DB_RANGE, Declaration, Radiometry, asked, declared, to_db
@@ -189,6 +189,7 @@ def _piece(paths: Files, bands: Sequence[str] | None, scale: str, crs_required: 
     """Opens a scene that was not cut, or one piece of it."""
     files = [describe(path) for path in paths]
     layers, band_reason = find_polarisations(files, bands)
+    require_one_date([layer.file for layer in layers.values()])
     require_same_grid([layer.file for layer in layers.values()])
     geobox = geobox_of(layers["VV"].file, crs_required)
     radiometry, scale_reason = _radiometry(layers, scale)
@@ -265,8 +266,9 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
         return radiometry, f"{reasons}."
     first = told["VV"]
     refusal = InputError(
-        f"{layers['VV'].file.name} is declared {first.radiometry} ({first.place}), but {against}, which no scene has; expected calibrated "
-        "sigma0 or gamma0. Calibrate the product, or state the scale and factor with --scale, such as 'power x 10000'."
+        f"{layers['VV'].file.name} is declared {first.radiometry} ({first.place}), but {against}, which no scene has; "
+        "expected calibrated sigma0 or gamma0. Calibrate the product, or state the scale and factor with --scale, "
+        "such as 'power x 10000'."
     )
     if standings != {"word"}:
         raise refusal
