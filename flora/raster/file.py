@@ -23,6 +23,9 @@ from rasterio.windows import Window
 from flora.errors import InputError
 from flora.raster.handles import OPEN_FILES
 
+# GDAL's prefix of a file inside an archive, and what follows it: the archive, in braces or not, and the file in it.
+ARCHIVED = re.compile(r"(?:/vsi(?:zip|tar|gzip|7z|rar)/)+\{?(?!/vsi)([^{}]+)")
+
 Values = NDArray[np.float32] | NDArray[np.float64]
 
 # Whatever GDAL may report while a file is opened, read or written.
@@ -175,7 +178,7 @@ def is_address(path: str) -> bool:
 def _locate(path: str) -> tuple[str, tuple[int, int]]:
     """Gives the absolute path and its stamp, or says why there is none."""
     if is_address(path):
-        return path, (0, 0)
+        return path, _archive_stamp(path)
     local = Path(path).expanduser()
     try:
         state = local.stat()
@@ -188,6 +191,16 @@ def _locate(path: str) -> tuple[str, tuple[int, int]]:
     if state.st_size == 0:
         raise InputError(f"'{path}' is empty (0 bytes); expected a raster. Download or export it again.")
     return str(local.absolute()), (state.st_mtime_ns, state.st_size)
+
+
+def _archive_stamp(address: str) -> tuple[int, int]:
+    """Gives time of change and size of the archive on this machine that an address leads into; zeros for others."""
+    inside = ARCHIVED.match(address)
+    for place in (Path(inside[1]), *Path(inside[1]).parents) if inside else ():
+        if place.is_file():
+            state = place.stat()
+            return state.st_mtime_ns, state.st_size
+    return 0, 0
 
 
 def _require_bands(source: Any, name: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from flora.errors import InputError
@@ -72,7 +72,7 @@ def acquisition_time(files: Sequence[RasterFile]) -> str:
         if stamp and _real(*stamp.groups()):
             # In a name, what follows is not a clock's distance but the next field.
             clock = None if text in names else CLOCK.match(text, stamp.end())
-            time = datetime(*(int(number) for number in stamp.groups()), tzinfo=UTC)  # type: ignore[arg-type]
+            time = datetime(*(int(number) for number in stamp.groups()))  # type: ignore[arg-type]
             return f"{time - _ahead(clock):%Y-%m-%dT%H:%M:%SZ}"
     for text in [*names, *tags]:
         date = DAY.search(text)
