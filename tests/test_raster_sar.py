@@ -245,6 +245,29 @@ def test_crs_without_geotransform_is_no_place(tmp_path: Path) -> None:
         open_sar(path)
 
 
+LOCAL = 'LOCAL_CS["site",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
+
+
+@pytest.mark.parametrize(
+    ("crs", "message"),
+    [
+        (LOCAL, r"a CRS of its own without a place on Earth \(Engineering CRS\)"),
+        ("EPSG:4326", r"in degrees \(EPSG:4326\), but it reaches from 6.6996e\+06 to 6.7e\+06"),
+    ],
+)
+def test_grid_that_is_nowhere_on_earth_is_told(tmp_path: Path, crs: str, message: str) -> None:
+    path = write(tmp_path / "s.tif", backscatter(), names=NAMES, crs=crs)
+    with pytest.raises(InputError, match=rf"s.tif .*{message}; expected .*--no-crs"):
+        open_sar(path)
+    assert open_sar(path, crs_required=False).odc.geobox == GeoBox((40, 50), Affine.identity(), None)
+
+
+def test_grid_of_the_whole_earth_is_kept(tmp_path: Path) -> None:
+    around = Affine(9, 0, -184.5, 0, -4.6, 92)
+    path = write(tmp_path / "s.tif", backscatter(), names=NAMES, crs="EPSG:4326", transform=around)
+    assert open_sar(path).odc.geobox.crs is not None
+
+
 def test_radar_geometry_is_told(tmp_path: Path) -> None:
     path = write(tmp_path / "s.tif", backscatter(), names=NAMES, crs=None, transform=Affine.identity())
     corners = ((0, 0), (0, 50), (40, 0))
