@@ -7,21 +7,19 @@ process opens the file for itself and keeps it open for the next block.
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from flora.errors import InputError
-from flora.raster.handles import OPEN_FILES
+from flora.raster.handles import OPEN_FILES, opened
 
 # GDAL's prefix of a file inside an archive, and what follows it: the archive, in braces or not, and the file in it.
 ARCHIVED = re.compile(r"(?:/vsi(?:zip|tar|gzip|7z|rar)/)+\{?(?!/vsi)([^{}]+)")
@@ -152,11 +150,9 @@ def describe(path: str | Path) -> RasterFile:
     address, stamp = _locate(str(path))
     name = file_name(address)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(address, sharing=False) as source:
-                _require_bands(source, name)
-                return _facts(source, address, name, stamp)
+        with opened(address) as source:
+            _require_bands(source, name)
+            return _facts(source, address, name, stamp)
     except GDAL_ERRORS as error:
         raise InputError(
             f"'{path}' is not a raster that GDAL can read; expected a GeoTIFF or another georeferenced image. "
