@@ -20,7 +20,7 @@ from web_server import Web, serving
 from flora.cli import main
 from flora.data import transfer
 from flora.errors import FloraError, InputError, OutputError, RemoteError
-from flora.raster import open_sar
+from flora.raster import open_optical, open_sar
 from flora.raster.radiometry import Radiometry, to_db
 from flora.scene import group_scenes
 from flora.scene.stac import fetch, parse_bbox, read_areas
@@ -290,6 +290,24 @@ def test_server_that_does_not_answer(
     web.slow[path] = 1.0
     with pytest.raises(RemoteError, match=r"did not answer within 0\.3 s"):
         fetch([degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=serve_api(web, [item]))
+
+
+def test_mask_beside_a_file_on_this_machine_is_seen_after_files_elsewhere(
+    web: Web, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GDAL_DISABLE_READDIR_ON_OPEN", raising=False)
+    catalog = serve_api(web, [product(web, tmp_path / "src", "one", backscatter())])
+    fetch([degrees(5, 5, 30, 30)], *DAYS, tmp_path / "out", catalog=catalog)
+    assert all(path.endswith(".tiff") for path, _ in web.asked if path.startswith("/static")), (
+        "nothing beside it"
+    )
+    picture = write(tmp_path / "s2.tif", np.full((3, 8, 9), 0.1, np.float32))
+    mask = np.full((8, 9), 255, np.uint8)
+    mask[2, 3] = 0
+    with rasterio.Env(GDAL_TIFF_INTERNAL_MASK=False), rasterio.open(picture, "r+") as out:
+        out.write_mask(mask)
+    assert picture.with_suffix(".tif.msk").exists()
+    np.testing.assert_array_equal(np.isnan(open_optical(picture).red.values), mask == 0)
 
 
 def test_signature_that_expires_while_reading(web: Web, tmp_path: Path) -> None:

@@ -131,6 +131,12 @@ def test_layers_are_not_fetched_twice(web: Web, tmp_path: Path) -> None:
         [degrees(8, 8, 40, 38)], *DAYS, tmp_path / "out", catalog=catalog, context=("dem",), keep=True
     )
     assert other.context["dem"].name == "dem_2.tif"
+    first_dem = first.context["dem"].read_bytes()
+    fetched = fetch(
+        [degrees(8, 8, 40, 38)], *DAYS, tmp_path / "out", catalog=catalog, context=("dem",), overwrite=True
+    )
+    assert fetched[0].context == other.context
+    assert first.context["dem"].read_bytes() == first_dem
 
 
 def test_flood_takes_the_files(web: Web, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

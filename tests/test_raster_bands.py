@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from raster_files import write
+from raster_files import backscatter, write
 
 from flora.errors import InputError
 from flora.raster import open_sar
@@ -47,6 +47,26 @@ def test_bands_by_description(tmp_path: Path, levels, names, expected) -> None:
 def test_convention_is_told(tmp_path: Path, levels) -> None:
     scene = open_sar(write(tmp_path / "scene.tif", levels[:2], tags={"UNITS": "dB"}))
     assert scene.attrs["band_reason"].endswith("by convention, as the file does not name them.")
+
+
+@pytest.mark.parametrize("quantity", ["db", "power", "amplitude"])
+def test_unnamed_bands_that_look_swapped_are_refused(tmp_path: Path, quantity: str) -> None:
+    db = backscatter()
+    stored = db if quantity == "db" else 10 ** (db / (10 if quantity == "power" else 20))
+    right = write(tmp_path / "right.tif", stored)
+    assert open_sar(right).attrs["sar_scale"] == quantity
+    swapped = write(tmp_path / "swapped.tif", stored[::-1])
+    with pytest.raises(InputError, match=r"band 2 is clearly brighter than band 1.*Pass --bands VH,VV"):
+        open_sar(swapped)
+    np.testing.assert_allclose(open_sar(swapped, bands=("VH", "VV")).VV, db[0], atol=1e-4)
+    insisted = open_sar(swapped, bands=("VV", "VH"), scale=quantity)
+    np.testing.assert_allclose(insisted.VV, db[1], atol=1e-4)
+
+
+def test_unnamed_bands_of_a_calm_lake_are_not_taken_for_swapped(tmp_path: Path) -> None:
+    noise = np.random.default_rng(0).normal(-24, 1, (2, 40, 50)).astype(np.float32)
+    noise[1] += 1
+    assert bands_of(open_sar(write(tmp_path / "lake.tif", noise))) == tuple(noise[:, 0, 0])
 
 
 def test_bands_by_polarisation_tag(tmp_path: Path, levels) -> None:
@@ -134,6 +154,31 @@ def test_unclear_bands_are_refused(tmp_path: Path, levels, names, asked, message
         open_sar(path, bands=asked)
 
 
+def test_files_of_two_dates_are_no_scene(tmp_path: Path, levels) -> None:
+    dates = {"VV": "S1A_20240401_VV.tif", "VH": "S1A_20240506_VH.tif"}
+    paths = [write(tmp_path / dates[n], levels[i], tags={"UNITS": "dB"}) for i, n in enumerate(dates)]
+    for given in (paths, paths[::-1], tmp_path):
+        with pytest.raises(
+            InputError, match=r"VV.tif \(2024-04-01\) and .*VH.tif \(2024-05-06\) are of two dates"
+        ):
+            open_sar(given)
+    tagged = [
+        write(tmp_path / f"{n}.tif", levels[i], tags={"UNITS": "dB", "TIME": f"2024-05-0{i + 1}T08:45:11Z"})
+        for i, n in enumerate(dates)
+    ]
+    with pytest.raises(InputError, match="are of two dates"):
+        open_sar(tagged)
+
+
+@pytest.mark.parametrize(("vv", "vh"), [("20240506T235958", "20240507T000001"), ("20240506", "x")])
+def test_files_of_one_pass_or_of_no_date_are_a_scene(tmp_path: Path, levels, vv: str, vh: str) -> None:
+    paths = [
+        write(tmp_path / name, levels[i], tags={"UNITS": "dB"})
+        for i, name in enumerate((f"{vv}_VV.tif", f"{vh}_VH.tif"))
+    ]
+    assert bands_of(open_sar(paths)) == (-1, -2)
+
+
 def test_two_unnamed_files_need_bands(tmp_path: Path, levels) -> None:
     paths = [write(tmp_path / f"{n}.tif", levels[i], tags={"UNITS": "dB"}) for i, n in enumerate("ab")]
     with pytest.raises(InputError, match=r"a.tif and b.tif .* does not say which bands"):
@@ -165,6 +210,11 @@ def test_scene_name(path: str, name: str) -> None:
         ("x_2024-05-06.tif", {}, "2024-05-06"),
         ("x_20249999.tif", {}, ""),
         ("x.tif", {"ACQUISITION_START_TIME": "2021-08-14T05:06:07.5"}, "2021-08-14T05:06:07Z"),
+        ("x.tif", {"TIME": "2024-05-06T08:45:11+03:00"}, "2024-05-06T05:45:11Z"),
+        ("x.tif", {"TIME": "2024-05-06T22:45:11.25-0330"}, "2024-05-07T02:15:11Z"),
+        ("x.tif", {"TIME": "2024-05-06T08:45:11Z"}, "2024-05-06T08:45:11Z"),
+        ("x_20240506T084511-20240506T084536_x.tif", {}, "2024-05-06T08:45:11Z"),
+        ("x_20240506T084511-01.tif", {}, "2024-05-06T08:45:11Z"),
         ("x.tif", {"TIFFTAG_DATETIME": "2021:08:14 05:06:07"}, ""),
     ],
 )

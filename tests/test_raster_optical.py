@@ -156,6 +156,45 @@ def test_invalid_pixels(tmp_path: Path) -> None:
         assert int(found[name].isnull().sum()) == 4
 
 
+@pytest.mark.parametrize(
+    ("dtype", "top", "fill"),
+    [
+        ("float32", 0.9, 0),
+        ("float32", 0.9, -9999),
+        ("float32", 9000, -9999),
+        ("float32", 9000, 65535),
+        ("int16", 9000, -9999),
+        ("uint16", 9000, 65535),
+    ],
+)
+@pytest.mark.parametrize("offset", [0, 1000])
+def test_fill_that_nobody_declared_is_absent(
+    tmp_path: Path, dtype: str, top: float, fill: float, offset: int
+) -> None:
+    stored = np.clip(picture(dtype="float32") / 240 * top + offset * (top > 1), 0, None).astype(dtype)
+    stored[:, :40] = fill
+    name = "S2A_MSIL2A_20240506T132231_N0510_R081_T22JDM.tif" if offset else "o.tif"
+    found = open_optical(write(tmp_path / name, stored)).load()
+    for band in RGB:
+        assert np.isnan(found[band].values[:40]).all()
+        assert np.isfinite(found[band].values[40:]).all()
+        assert 0.1 < float(found[band].median()) < 0.8
+
+
+def test_snow_cloud_and_shadow_are_not_taken_for_fill(tmp_path: Path) -> None:
+    stored = np.full((3, 8, 9), 0.3, np.float32)
+    stored[:, 0, :3] = [1.3, 2.1, -0.05]
+    stored[0, 0, 3] = 0
+    assert int(open_optical(write(tmp_path / "o.tif", stored)).red.isnull().sum()) == 0
+
+
+def test_mask_on_another_grid_is_told_in_its_own_words(tmp_path: Path) -> None:
+    picture = write(tmp_path / "s2.tif", np.full((3, 8, 9), 0.1, np.float32))
+    mask = write(tmp_path / "mask.tif", np.zeros((8, 8), np.uint8))
+    with pytest.raises(InputError, match="needs an optical image and its mask on one"):
+        open_optical(picture, mask=mask)
+
+
 def test_no_data_is_per_band(tmp_path: Path) -> None:
     stored = picture(4, dtype="uint16", top=3000)
     stored[3, 2, 2] = 0

@@ -142,6 +142,55 @@ def test_values_that_are_no_calibrated_backscatter_are_refused(tmp_path: Path, s
         open_sar(write(tmp_path / "a.tif", stored, names=NAMES))
 
 
+@pytest.mark.parametrize(
+    ("file", "stored", "declaration", "message"),
+    [
+        (
+            "a.tif",
+            POWER * 470**2,
+            {"names": ("Intensity_VV", "Intensity_VH")},
+            r"declared power .* would be \d+",
+        ),
+        ("a.tif", POWER**0.5 * 470, {"names": ("Amplitude_VV", "Amplitude_VH")}, "declared amplitude"),
+        (
+            "a.tif",
+            POWER * 1e4,
+            {"names": NAMES, "tags": {"UNITS": "linear power"}},
+            "UNITS says 'linear power'",
+        ),
+        ("a.tif", POWER, {"names": NAMES, "unit": "dB"}, "100 % of its values are not negative"),
+        ("a.tif", DB, {"names": NAMES, "unit": "power"}, r"\d+ % of its values are below -1"),
+        ("int16_power.tif", POWER * 1e4, {"names": NAMES}, "the file name 'int16_power.tif' says so"),
+    ],
+)
+def test_declared_scale_that_no_scene_has_is_refused(
+    tmp_path: Path, file: str, stored: np.ndarray, declaration: dict, message: str
+) -> None:
+    path = write(tmp_path / file, stored.astype(np.float32), **declaration)
+    with pytest.raises(
+        InputError, match=rf"{message}.*which no scene has.*Calibrate the product, or.*--scale"
+    ):
+        open_sar(path)
+    assert open_sar(path, scale="amplitude").attrs["sar_scale"] == "amplitude"
+
+
+@pytest.mark.parametrize(
+    ("file", "stored", "scale"),
+    [
+        ("power_station.tif", DB, "db"),
+        ("db_dump.tif", POWER, "power"),
+        ("db_dump.tif", POWER**0.5, "amplitude"),
+    ],
+)
+def test_values_win_over_a_word_in_the_file_name(
+    tmp_path: Path, file: str, stored: np.ndarray, scale: str
+) -> None:
+    scene = open_sar(write(tmp_path / file, stored.astype(np.float32), names=NAMES))
+    assert scene.attrs["sar_scale"] == scale
+    assert "its name says" in scene.attrs["sar_scale_reason"]
+    np.testing.assert_allclose(scene.VV, DB[0], atol=1e-4)
+
+
 def test_given_scale_wins_over_declared(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", (POWER**0.5).astype(np.float32), names=NAMES, tags={"UNITS": "power"})
     scene = open_sar(path, scale="amplitude")

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 import shutil
+import zipfile
 from pathlib import Path
 
 import dask
@@ -19,6 +21,7 @@ from rasterio.env import get_gdal_config, set_gdal_config
 
 from flora.errors import InputError
 from flora.raster import open_sar, require_valid
+from flora.raster.file import describe
 from flora.raster.handles import OpenFile
 
 NAMES = ("VV", "VH")
@@ -44,8 +47,8 @@ def test_dataset_has_names_units_grid_and_says_how_it_was_read(tmp_path: Path) -
 
 
 def test_nothing_is_read_until_values_are_asked_for(tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", backscatter(), names=NAMES, tags={"UNITS": "dB"})
-    scene = open_sar(path)
+    path = write(tmp_path / "scene.tif", backscatter(), names=NAMES)
+    scene = open_sar(path, scale="db")
     path.unlink()
     with pytest.raises(InputError, match=r"scene.tif cannot be read at rows 0 to 40.*damaged"):
         scene.VV.load()
@@ -98,13 +101,32 @@ def test_scene_can_be_pickled_and_read_in_another_thread(power_scene: Path) -> N
         np.testing.assert_array_equal(again.VH.values, scene.VH.values)
 
 
-def test_replaced_file_is_read_anew(tmp_path: Path) -> None:
-    path = write(tmp_path / "scene.tif", backscatter(seed=1), names=NAMES)
-    other = backscatter(seed=2)
+@pytest.mark.parametrize("archived", [False, True])
+def test_replaced_file_is_read_anew(tmp_path: Path, archived: bool) -> None:
+    def scene(seed: int) -> Path:
+        folder = tmp_path / str(seed)
+        folder.mkdir()
+        if not archived:
+            return write(folder / "scene.tif", backscatter(seed=seed), names=NAMES)
+        for name, band in zip(NAMES, backscatter(seed=seed), strict=True):
+            write(folder / f"{name}.tif", band)
+        return Path(shutil.make_archive(str(tmp_path / f"{seed}"), "zip", folder))
+
+    path, new = scene(1), scene(2)
+    os.utime(new, (2e9, 2e9))  # GDAL tells archives apart by the second
     with dask.config.set(scheduler="synchronous"):  # the thread that keeps the old file open
         open_sar(path).load()
-        write(tmp_path / "new.tif", other, names=NAMES).replace(path)
-        np.testing.assert_array_equal(open_sar(path).VV.values, other[0])
+        new.replace(path)
+        np.testing.assert_array_equal(open_sar(path).VV.values, backscatter(seed=2)[0])
+
+
+def test_stamp_of_a_file_in_an_archive_is_the_archives(tmp_path: Path) -> None:
+    write(tmp_path / "a.tif", backscatter(), names=NAMES)
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:
+        archive.write(tmp_path / "a.tif", "in/a.tif")
+    state = (tmp_path / "x.zip").stat()
+    for address in (f"/vsizip/{tmp_path}/x.zip/in/a.tif", f"/vsizip/{{{tmp_path}/x.zip}}/in/a.tif"):
+        assert describe(address).stamp == (state.st_mtime_ns, state.st_size)
 
 
 # What is invalid
@@ -221,6 +243,29 @@ def test_crs_without_geotransform_is_no_place(tmp_path: Path) -> None:
     path = write(tmp_path / "s.tif", backscatter(), names=NAMES, transform=Affine.identity())
     with pytest.raises(InputError, match="has a CRS but no geotransform"):
         open_sar(path)
+
+
+LOCAL = 'LOCAL_CS["site",UNIT["metre",1],AXIS["Easting",EAST],AXIS["Northing",NORTH]]'
+
+
+@pytest.mark.parametrize(
+    ("crs", "message"),
+    [
+        (LOCAL, r"a CRS of its own without a place on Earth \(Engineering CRS\)"),
+        ("EPSG:4326", r"in degrees \(EPSG:4326\), but it reaches from 6.6996e\+06 to 6.7e\+06"),
+    ],
+)
+def test_grid_that_is_nowhere_on_earth_is_told(tmp_path: Path, crs: str, message: str) -> None:
+    path = write(tmp_path / "s.tif", backscatter(), names=NAMES, crs=crs)
+    with pytest.raises(InputError, match=rf"s.tif .*{message}; expected .*--no-crs"):
+        open_sar(path)
+    assert open_sar(path, crs_required=False).odc.geobox == GeoBox((40, 50), Affine.identity(), None)
+
+
+def test_grid_of_the_whole_earth_is_kept(tmp_path: Path) -> None:
+    around = Affine(9, 0, -184.5, 0, -4.6, 92)
+    path = write(tmp_path / "s.tif", backscatter(), names=NAMES, crs="EPSG:4326", transform=around)
+    assert open_sar(path).odc.geobox.crs is not None
 
 
 def test_radar_geometry_is_told(tmp_path: Path) -> None:

@@ -7,21 +7,22 @@ process opens the file for itself and keeps it open for the next block.
 from __future__ import annotations
 
 import re
-import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rasterio
 from numpy.typing import NDArray
 from rasterio._err import CPLE_BaseError
 from rasterio.enums import ColorInterp, MaskFlags
-from rasterio.errors import NotGeoreferencedWarning, RasterioError
+from rasterio.errors import RasterioError
 from rasterio.windows import Window
 
 from flora.errors import InputError
-from flora.raster.handles import OPEN_FILES
+from flora.raster.handles import OPEN_FILES, opened
+
+# GDAL's prefix of a file inside an archive, and what follows it: the archive, in braces or not, and the file in it.
+ARCHIVED = re.compile(r"(?:/vsi(?:zip|tar|gzip|7z|rar)/)+\{?(?!/vsi)([^{}]+)")
 
 Values = NDArray[np.float32] | NDArray[np.float64]
 
@@ -149,11 +150,9 @@ def describe(path: str | Path) -> RasterFile:
     address, stamp = _locate(str(path))
     name = file_name(address)
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", NotGeoreferencedWarning)
-            with rasterio.open(address, sharing=False) as source:
-                _require_bands(source, name)
-                return _facts(source, address, name, stamp)
+        with opened(address) as source:
+            _require_bands(source, name)
+            return _facts(source, address, name, stamp)
     except GDAL_ERRORS as error:
         raise InputError(
             f"'{path}' is not a raster that GDAL can read; expected a GeoTIFF or another georeferenced image. "
@@ -175,7 +174,7 @@ def is_address(path: str) -> bool:
 def _locate(path: str) -> tuple[str, tuple[int, int]]:
     """Gives the absolute path and its stamp, or says why there is none."""
     if is_address(path):
-        return path, (0, 0)
+        return path, _archive_stamp(path)
     local = Path(path).expanduser()
     try:
         state = local.stat()
@@ -188,6 +187,16 @@ def _locate(path: str) -> tuple[str, tuple[int, int]]:
     if state.st_size == 0:
         raise InputError(f"'{path}' is empty (0 bytes); expected a raster. Download or export it again.")
     return str(local.absolute()), (state.st_mtime_ns, state.st_size)
+
+
+def _archive_stamp(address: str) -> tuple[int, int]:
+    """Gives time of change and size of the archive on this machine that an address leads into; zeros for others."""
+    inside = ARCHIVED.match(address)
+    for place in (Path(inside[1]), *Path(inside[1]).parents) if inside else ():
+        if place.is_file():
+            state = place.stat()
+            return state.st_mtime_ns, state.st_size
+    return 0, 0
 
 
 def _require_bands(source: Any, name: str) -> None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import threading
 import warnings
 from collections import OrderedDict
-from typing import Any
+from contextlib import nullcontext
+from typing import Any, Final
 
 import numpy as np
 import rasterio
@@ -19,7 +20,33 @@ MOST = 16
 # wide is decoded twice.
 STRIP_ROWS, MOST_KEPT = 7 * 1024, 256 << 20
 
+# Files elsewhere: stores of objects have no listing of the folder beside a file, and asking for one takes long. On this
+# machine the listing is what finds the mask beside a picture.
+REMOTE: Final = ("http://", "https://", "s3://", "/vsicurl", "/vsis3")
+LISTING: Final = "GDAL_DISABLE_READDIR_ON_OPEN"
+# A setting of GDAL's holds for all threads, so that they open files one after the other.
+OPENING = threading.RLock()
+
 Key = tuple[str, tuple[int, int]]  # address and stamp of a file
+
+
+def opened(path: str) -> Any:
+    """Opens a raster, without a listing of its folder where it is elsewhere and the user has not set that.
+
+    Args:
+        path: Path or address.
+
+    Returns:
+        The dataset, which knows whether a mask lies beside it.
+    """
+    elsewhere = path.lower().startswith(REMOTE)
+    with OPENING, warnings.catch_warnings():
+        warnings.simplefilter("ignore", NotGeoreferencedWarning)
+        unset = elsewhere and get_gdal_config(LISTING) is None
+        with rasterio.Env.from_defaults(**{LISTING: "EMPTY_DIR"}) if unset else nullcontext():
+            dataset = rasterio.open(path, sharing=False)
+            _ = dataset.mask_flag_enums  # GDAL looks for the mask no earlier than asked
+            return dataset
 
 
 class OpenFile:
@@ -35,9 +62,7 @@ class OpenFile:
         self._lock.acquire()
         try:
             if self._dataset is None:
-                with warnings.catch_warnings():
-                    warnings.simplefilter("ignore", NotGeoreferencedWarning)
-                    self._dataset = rasterio.open(self._path, sharing=False)
+                self._dataset = opened(self._path)
                 keep_strips(self._dataset)
         except BaseException:
             self._lock.release()

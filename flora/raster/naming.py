@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Final
 
+from flora.errors import InputError
 from flora.raster.file import RasterFile, file_name
 from flora.raster.polarisation import TOKEN
 
@@ -16,7 +18,12 @@ GENERIC_FOLDERS = frozenset({"measurement", "vv", "vh", "sar", "s1", "data", ""}
 GENERIC_NAMES = frozenset({"", "iw", "ew", "sm"})
 
 STAMP = re.compile(r"(?<!\d)(20\d{2})-?(\d{2})-?(\d{2})[Tt_](\d{2}):?(\d{2}):?(\d{2})(?!\d)")
+# What may follow a stamp in a tag: parts of a second, and how far the clock is from UTC.
+CLOCK: Final = re.compile(r"(?:[.,]\d+)?\s?([+-])(\d{2}):?(\d{2})?(?!\d)")
 DAY = re.compile(r"(?<!\d)(20\d{2})([-_]?)(\d{2})\2(\d{2})(?!\d)")
+
+# Two files of one pass may be stamped on both sides of midnight.
+ONE_PASS: Final = timedelta(minutes=10)
 
 TIME_TAGS = (
     "acquisition_start_time",
@@ -58,18 +65,49 @@ def acquisition_time(files: Sequence[RasterFile]) -> str:
     Returns:
         ISO 8601 in UTC, to the second or to the day; empty where nothing is said.
     """
-    texts = [file.name for file in files]
-    texts += [value for file in files for key, value in file.tags if key in TIME_TAGS]
-    for text in texts:
+    names = [file.name for file in files]
+    tags = [value for file in files for key, value in file.tags if key in TIME_TAGS]
+    for text in [*names, *tags]:
         stamp = STAMP.search(text)
         if stamp and _real(*stamp.groups()):
-            year, month, day, hour, minute, second = stamp.groups()
-            return f"{year}-{month}-{day}T{hour}:{minute}:{second}Z"
-    for text in texts:
+            # In a name, what follows is not a clock's distance but the next field.
+            clock = None if text in names else CLOCK.match(text, stamp.end())
+            time = datetime(*(int(number) for number in stamp.groups()))  # type: ignore[arg-type]
+            return f"{time - _ahead(clock):%Y-%m-%dT%H:%M:%SZ}"
+    for text in [*names, *tags]:
         date = DAY.search(text)
         if date and _real(date.group(1), date.group(3), date.group(4)):
             return f"{date.group(1)}-{date.group(3)}-{date.group(4)}"
     return ""
+
+
+def require_one_date(files: Sequence[RasterFile]) -> None:
+    """Checks that the files of one scene do not name different dates.
+
+    Args:
+        files: The file of VV and that of VH; those that say nothing are passed over.
+
+    Raises:
+        InputError: They are of two dates.
+    """
+    said = {file.name: time for file in files if (time := acquisition_time([file]))}
+    first, last = min(said.values(), default=""), max(said.values(), default="")
+    exact = all(len(time) > len("2024-05-06") for time in (first, last))
+    if exact and datetime.fromisoformat(last) - datetime.fromisoformat(first) <= ONE_PASS:
+        return
+    if first[:10] != last[:10]:
+        names = " and ".join(f"{name} ({time[:10]})" for name, time in said.items())
+        raise InputError(
+            f"{names} are of two dates; FLoRA needs VV and VH of one pass. Give the two files of one date."
+        )
+
+
+def _ahead(clock: re.Match[str] | None) -> timedelta:
+    """Gives how far a clock is ahead of UTC, as a text after a stamp says."""
+    if clock is None:
+        return timedelta()
+    ahead = timedelta(hours=int(clock[2]), minutes=int(clock[3] or 0))
+    return -ahead if clock[1] == "-" else ahead
 
 
 def _real(*numbers: str) -> bool:

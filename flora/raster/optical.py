@@ -23,7 +23,14 @@ from flora.raster.file import RasterFile, describe
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.naming import acquisition_time, scene_name
 from flora.raster.polarisation import Layer
-from flora.raster.reflectance import absent, added_offset, find_optical_bands, is_l1c, reflectance_scale
+from flora.raster.reflectance import (
+    absent,
+    added_offset,
+    find_optical_bands,
+    is_l1c,
+    possible,
+    reflectance_scale,
+)
 from flora.raster.warp import Mean, interpolate, meet, nearest, place
 
 # From this many picture pixels to one of the scene, their mean is taken instead of an interpolation.
@@ -69,8 +76,10 @@ class Picture:
         if self.mask is not None:
             marked, seen = self.mask.file.read(self.mask.band.index, rows, columns, shape)
             valid &= seen & (marked == 0)
+        values = values - self.offset
+        valid &= possible(values / self.divisor)
         if self.offset:
-            values = np.maximum(values - self.offset, 0)
+            values = np.maximum(values, 0)
         reflectance = np.where(valid, values / self.divisor, np.nan).astype(np.float32)
         if self.toa:
             pairs = zip(reflectance, OPTICAL_BANDS, strict=False)  # nir, the last, may be absent
@@ -90,9 +99,10 @@ def open_optical(
 ) -> xr.Dataset:
     """Opens a true-colour or multispectral picture lazily, as reflectance on the grid asked for.
 
-    Invalid, and NaN in the result, each band for itself: no-data, NaN, pixels masked out by the file or by `mask`;
-    all bands together: whole-number pixels that are 0 in all of them, and 8-bit pixels painted white, as clouds are.
-    Neither takes part in interpolation, so that clouds do not bleed into what lies beside them.
+    Invalid, and NaN in the result, each band for itself: no-data, NaN, values that no reflectance is (below -0.2 or
+    above 2.5, such as an undeclared -9999 or 65535), pixels masked out by the file or by `mask`; all bands together:
+    pixels that are exactly 0 in all of them, and 8-bit pixels painted white, as clouds are. None of these takes part in
+    interpolation, so that clouds do not bleed into what lies beside them.
 
     Numbers of Sentinel-2's processing baseline 04.00 and later lose what was added to them (`added_offset`).
     Sentinel-2 L1C, known by its band B10, its 13 bands or its name, is brought to the surface (`flora.atmosphere`).
@@ -116,7 +126,7 @@ def open_optical(
     """
     files = [describe(path) for path in ([paths] if isinstance(paths, str | Path) else paths)]
     layers, band_reason = find_optical_bands(files, bands)
-    require_same_grid([layer.file for layer in layers.values()])
+    require_same_grid([layer.file for layer in layers.values()], "the bands of an optical image")
     file = layers["red"].file
     divisor, scale_reason = reflectance_scale(layers, scale)
     toa = is_l1c(files)
@@ -150,7 +160,7 @@ def _mask_layer(mask: str | Path | None, file: RasterFile) -> Layer | None:
     if mask is None:
         return None
     found = describe(mask)
-    require_same_grid([file, found])
+    require_same_grid([file, found], "an optical image and its mask")
     return Layer(found, found.bands[0])
 
 

@@ -13,6 +13,9 @@ from flora.raster.file import Band, RasterFile
 # VV between anything that is not a letter or digit: `VV`, `sigma0_vv`, `iw-vv.rtc`, `Gamma0_VV_db`.
 TOKEN = re.compile(r"(?<![A-Za-z0-9])(VV|VH|HH|HV)(?![A-Za-z0-9])", re.IGNORECASE)
 
+# What is said where nothing but the order of two bands told them.
+BY_CONVENTION = "by convention, as the file does not name them"
+
 # Descriptions that say nothing: what drivers and converters write when nobody named the band.
 MEANINGLESS = re.compile(r"^(band|layer|channel|gray|grey|undefined|b)?[ _-]*\d*$|^bands$", re.IGNORECASE)
 
@@ -78,7 +81,7 @@ def find_polarisations(
         return found, _sentence(found, "by description" if by_name else "by file name")
     if not found and len(files) == 1 and len(layers) == 2 and _undescribed(layers):
         found = dict(zip(SAR_BANDS, layers, strict=True))
-        return found, _sentence(found, "by convention, as the file does not name them")
+        return found, _sentence(found, BY_CONVENTION)
     raise _not_identified(files, layers, found)
 
 

@@ -43,7 +43,7 @@ def level_count(shape: tuple[int, int]) -> int:
 def level_grid(geobox: GeoBox, level: int) -> GeoBox:
     """Gives the grid of a picture that was halved `level` times."""
     height, width = (-(-length // 2**level) for length in geobox.shape.yx)
-    return GeoBox((height, width), geobox.affine * Affine.scale(2**level), geobox.crs)
+    return GeoBox((height, width), geobox.affine @ Affine.scale(2**level), geobox.crs)
 
 
 def halve(values: Values, spec: CogSpec) -> Values:

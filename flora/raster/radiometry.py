@@ -64,6 +64,22 @@ class Radiometry:
         return label if self.factor == 1 else f"{label} x {self.factor:g}"
 
 
+@dataclass(frozen=True)
+class Declaration:
+    """What a file declares of a band's values.
+
+    Attributes:
+        radiometry: What they are.
+        place: Where it says so, for messages.
+        standing: `standard` by the name of a product whose format is published, `stated` by a unit, tag or description,
+            `word` by no more than a word in the file's name.
+    """
+
+    radiometry: Radiometry
+    place: str
+    standing: Literal["standard", "stated", "word"] = "stated"
+
+
 def parse(text: str) -> Radiometry | None:
     """Reads what a text says of SAR values.
 
@@ -106,8 +122,8 @@ def _quantity_of(found: re.Match[str]) -> str:
     return re.split(r"[^A-Za-z0-9]", found.group(0))[0]
 
 
-def declared(layer: Layer) -> tuple[Radiometry, str] | None:
-    """Gives what a file declares of a band's values, and where it does.
+def declared(layer: Layer) -> Declaration | None:
+    """Gives what a file declares of a band's values.
 
     In this order: the band's unit, the band's tags, the file's tags, the band's description, the file's name.
     A factor in a text counts only where the band has no scale or offset of its own: that one is already applied.
@@ -116,13 +132,14 @@ def declared(layer: Layer) -> tuple[Radiometry, str] | None:
         layer: The band.
 
     Returns:
-        The radiometry and the place it was read from; None where nothing is declared.
+        The declaration; None where nothing is declared.
     """
     for place, text in _declarations(layer):
         radiometry = parse(text)
         if radiometry is not None:
             scaled = (layer.band.scale, layer.band.offset) != (1.0, 0.0)
-            return (Radiometry(radiometry.quantity) if scaled else radiometry), f"{place} says '{text}'"
+            kept = Radiometry(radiometry.quantity) if scaled else radiometry
+            return Declaration(kept, f"{place} says '{text}'")
     return _declared_by_name(layer.file.name)
 
 
@@ -160,12 +177,17 @@ def _declarations(layer: Layer) -> Iterable[tuple[str, str]]:
     yield "the band's description", layer.band.description
 
 
-def _declared_by_name(name: str) -> tuple[Radiometry, str] | None:
+def _declared_by_name(name: str) -> Declaration | None:
     """Reads the scale from a file name's product code or words."""
     code = HYP3_CODE.search(name.rsplit(".", 1)[0])
     if code:
-        return Radiometry(HYP3_SCALE[code.group(1)]), f"the HyP3 code in the file name '{name}' says so"
+        place = f"the HyP3 code in the file name '{name}' says so"
+        return Declaration(Radiometry(HYP3_SCALE[code.group(1)]), place, "standard")
     if POWER_NAMES.search(name):
-        return Radiometry("power"), f"'{name}' is named like a product in linear power"
+        return Declaration(
+            Radiometry("power"), f"'{name}' is named like a product in linear power", "standard"
+        )
     words = parse(name.rsplit(".", 1)[0])
-    return (Radiometry(words.quantity), f"the file name '{name}' says so") if words else None
+    return (
+        Declaration(Radiometry(words.quantity), f"the file name '{name}' says so", "word") if words else None
+    )

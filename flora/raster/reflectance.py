@@ -30,6 +30,10 @@ DN_8_BIT: Final = 3.5 * 255
 # Floating-point values with a median above this are Sentinel-2's numbers, not reflectance.
 LARGEST_REFLECTANCE_MEDIAN: Final = 2.0
 
+# Reflectance outside this is a fill value that nobody declared (-9999, 65535): shadow from which too much air was taken
+# off is not so far below 0, nor is the brightest cloud, sunlit snow or glint so far above 1.
+POSSIBLE: Final = (-0.2, 2.5)
+
 # Clouds are often painted white in 8-bit pictures; JPEG leaves the white a little below 255.
 PAINTED_WHITE: Final = 250
 
@@ -126,7 +130,7 @@ def reflectance_scale(layers: dict[str, Layer], scale: float | None = None) -> t
             DN_16_BIT,
             f"Divided by {DN_16_BIT:g}: whole numbers of {dtype.itemsize * 8} bits, as in Sentinel-2.",
         )
-    sample = sample_of(layer)
+    sample = _plausible(sample_of(layer))
     if sample.size and float(np.median(sample)) > LARGEST_REFLECTANCE_MEDIAN:
         return DN_16_BIT, f"Divided by {DN_16_BIT:g}: a median of {np.median(sample):.4g} is no reflectance."
     return 1.0, "Taken as reflectance: floating-point values of that size."
@@ -188,8 +192,18 @@ def _cirrus(file: RasterFile) -> list[Layer]:
 
 def _darkest(layer: Layer) -> float:
     """Gives a band's darkest number, but for a two-hundredth of its pixels; 0 where it has none."""
-    sample = sample_of(layer)
+    sample = _plausible(sample_of(layer))
     return float(np.percentile(sample, 0.5)) if sample.size else 0.0
+
+
+def _plausible(sample: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Leaves out the fill values that nobody declared, of numbers or of reflectance."""
+    return sample[(sample >= POSSIBLE[0] * DN_16_BIT) & (sample <= POSSIBLE[1] * DN_16_BIT)]
+
+
+def possible(reflectance: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Finds values that a surface, a cloud or a shadow may have; same shape."""
+    return (reflectance >= POSSIBLE[0]) & (reflectance <= POSSIBLE[1])
 
 
 def absent(values: NDArray[np.float64], dtypes: Sequence[str]) -> NDArray[np.bool_]:
@@ -200,10 +214,9 @@ def absent(values: NDArray[np.float64], dtypes: Sequence[str]) -> NDArray[np.boo
         dtypes: Stored type of each band.
 
     Returns:
-        True where whole-number bands are all 0, or where 8-bit red, green and blue are painted white, (H, W).
+        True where all bands are exactly 0, or where 8-bit red, green and blue are painted white, (H, W).
     """
-    whole = all(np.issubdtype(np.dtype(dtype), np.integer) for dtype in dtypes)
-    out = np.all(values == 0, axis=0) if whole else np.zeros(values.shape[1:], bool)
+    out = np.all(values == 0, axis=0)
     if set(dtypes) == {"uint8"}:
         out |= np.all(values[: len(RGB_BANDS)] >= PAINTED_WHITE, axis=0)
     return np.asarray(out, bool)

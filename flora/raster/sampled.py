@@ -24,11 +24,20 @@ from numpy.typing import NDArray
 from flora.errors import InputError
 from flora.raster.file import RasterFile
 from flora.raster.polarisation import Layer
-from flora.raster.radiometry import DB_RANGE, Quantity, Radiometry
+from flora.raster.radiometry import DB_RANGE, Quantity, Radiometry, to_db
 
 NEGATIVE_SHARE: Final = 0.05
 LARGEST_MEDIAN: Final = 5.0
 AMPLITUDE_ABOVE: Final = -22.5
+
+# VH above VV by more than this, medians in dB, is no scene: noise alone gives 0, and the real scenes of the rule have
+# -11 to -4.
+LARGEST_VH_OVER_VV: Final = 2.0
+
+# What a declared scale must leave: a median that a scene may have, dB, and no power that is lost in dB values. Power
+# from which noise was taken off may be a little below 0, dB values mostly are below this.
+LARGEST_MEDIAN_DB: Final = 7.0
+LEAST_POWER: Final = -1.0
 
 # 25 windows of 128 px spread over the scene: at most 25 blocks are decoded, and each ground cover has its chance.
 GRID: Final = 5
@@ -75,6 +84,65 @@ def judge(layers: dict[str, Layer]) -> tuple[Radiometry, str]:
         f"Read as {quantity}: the file does not say, but its values are not negative and 3 VH - 2 VV of their medians "
         f"is {contrast:.1f} dB, {side} {AMPLITUDE_ABOVE} (say otherwise with --scale)"
     )
+
+
+def contradiction(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> str:
+    """Says what in the values speaks against a declared scale.
+
+    Args:
+        layers: VV and VH.
+        radiometry: What each is declared to hold.
+
+    Returns:
+        What follows "but", such as `the median of its values would be 31.2 dB`; empty where nothing speaks against it.
+    """
+    samples = {name: sample_of(layer) for name, layer in layers.items()}
+    values = np.concatenate(list(samples.values()))
+    values = values[values >= DB_RANGE[0]]  # without the fill that nobody declared
+    if values.size == 0:
+        return ""
+    is_db = all(each.quantity == "db" for each in radiometry.values())
+    if is_db and np.mean(values < 0) <= NEGATIVE_SHARE:
+        return f"{np.mean(values >= 0) * 100:.0f} % of its values are not negative"
+    low = float(np.mean(values < LEAST_POWER))
+    if low > 0.5 and not any(each.quantity == "db" for each in radiometry.values()):
+        return f"{low * 100:.0f} % of its values are below {LEAST_POWER:g}"
+    decibel = np.concatenate([_decibel(sample, radiometry[name]) for name, sample in samples.items()])
+    median = float(np.median(decibel)) if decibel.size else 0.0
+    return f"the median of its values would be {median:.1f} dB" if median > LARGEST_MEDIAN_DB else ""
+
+
+def require_order(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> None:
+    """Checks that bands which only their order tells are not the other way round, as SNAP exports them.
+
+    Swapped power reads as amplitude, which is why it would go unseen; VH stays the brighter one either way.
+
+    Args:
+        layers: VV and VH, as their order suggests.
+        radiometry: What their values were found to be.
+
+    Raises:
+        InputError: VH is clearly brighter than VV.
+    """
+    medians = {name: _median_db(layer, radiometry[name]) for name, layer in layers.items()}
+    if medians["VH"] - medians["VV"] > LARGEST_VH_OVER_VV:
+        raise InputError(
+            f"{layers['VV'].file.name} does not name its bands, and band {layers['VH'].band.index} is clearly brighter "
+            f"than band {layers['VV'].band.index}; VV, VH was expected, of which VH is the darker one, so that they "
+            "look swapped. Pass --bands VH,VV (or --bands VV,VH if they are not)."
+        )
+
+
+def _median_db(layer: Layer, radiometry: Radiometry) -> float:
+    """Gives the median of a sample of a band, dB; NaN where no value of it can be used."""
+    decibel = _decibel(sample_of(layer), radiometry)
+    return float(np.median(decibel)) if decibel.size else float("nan")
+
+
+def _decibel(sample: NDArray[np.float64], radiometry: Radiometry) -> NDArray[np.float32]:
+    """Gives the values of a sample that can be used, dB."""
+    decibel = to_db(sample, np.ones(sample.shape, bool), radiometry)
+    return decibel[np.isfinite(decibel)]
 
 
 def _contrast(vv: NDArray[np.float64], vh: NDArray[np.float64]) -> float:

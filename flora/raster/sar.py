@@ -20,12 +20,12 @@ from flora.raster.file import RasterFile, describe, file_name
 from flora.raster.folder import Files, Paths, pieces_of
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, span_of
-from flora.raster.naming import acquisition_time, scene_name
+from flora.raster.naming import acquisition_time, require_one_date, scene_name
 from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
-from flora.raster.polarisation import Layer, find_polarisations
-from flora.raster.radiometry import DB_RANGE, Radiometry, asked, declared, to_db
+from flora.raster.polarisation import BY_CONVENTION, Layer, find_polarisations
+from flora.raster.radiometry import DB_RANGE, Declaration, Radiometry, asked, declared, to_db
 from flora.raster.safe import find_safe, open_grd, require_no_choice, tags_of
-from flora.raster.sampled import NOTHING_TO_JUDGE, judge
+from flora.raster.sampled import NOTHING_TO_JUDGE, contradiction, judge, require_order
 
 Index = tuple[slice | int, slice | int]
 
@@ -102,7 +102,8 @@ def open_sar(
             which is calibrated and placed by its tie points. Addresses (`https://…`, `/vsi…`) are left to GDAL.
         bands: Names of the bands in their order, or which band is VV and which VH; see `find_polarisations`.
         scale: `auto`, `db`, `power` or `amplitude`, with a factor where one was used, as in `power x 10000`. What is
-            given here wins over what the file declares; `auto` takes the declaration, else the rule of `judge`.
+            given here wins over what the file declares; `auto` takes the declaration, unless the values contradict it,
+            else the rule of `judge`.
         crs_required: Whether a scene without CRS is an error; without it the grid is in px and has no CRS.
         chunk: Side of dask's chunks, px; rounded to the file's blocks where it is tiled.
 
@@ -188,9 +189,12 @@ def _piece(paths: Files, bands: Sequence[str] | None, scale: str, crs_required: 
     """Opens a scene that was not cut, or one piece of it."""
     files = [describe(path) for path in paths]
     layers, band_reason = find_polarisations(files, bands)
+    require_one_date([layer.file for layer in layers.values()])
     require_same_grid([layer.file for layer in layers.values()])
     geobox = geobox_of(layers["VV"].file, crs_required)
     radiometry, scale_reason = _radiometry(layers, scale)
+    if BY_CONVENTION in band_reason:
+        require_order(layers, radiometry)
     labels = {name: str(r.quantity) for name, r in radiometry.items()}
     one_scale = len(set(labels.values())) == 1
     return Piece(
@@ -237,8 +241,8 @@ def _radiometry(layers: dict[str, Layer], scale: str) -> tuple[dict[str, Radiome
     if wanted is not None:
         # The user names the quantity; a factor that the file declares for this same quantity still holds.
         factors = {
-            name: t[0].factor
-            if t and wanted.factor == 1 and t[0].quantity == wanted.quantity
+            name: t.radiometry.factor
+            if t and wanted.factor == 1 and t.radiometry.quantity == wanted.quantity
             else wanted.factor
             for name, t in told.items()
         }
@@ -249,9 +253,33 @@ def _radiometry(layers: dict[str, Layer], scale: str) -> tuple[dict[str, Radiome
         return dict.fromkeys(layers, judged), f"{why}."
     # One band's file may say nothing; the two are of one product.
     partner = next(t for t in told.values() if t)
-    found = {name: t or partner for name, t in told.items()}
-    reasons = dict.fromkeys(f"Read as {radiometry}: {place}" for radiometry, place in found.values())
-    return {name: radiometry for name, (radiometry, _) in found.items()}, "; ".join(reasons) + "."
+    return _as_declared(layers, {name: t or partner for name, t in told.items()})
+
+
+def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tuple[dict[str, Radiometry], str]:
+    """Takes what the file declares, where its values can be that; else what they are, where only its name says so."""
+    radiometry = {name: declaration.radiometry for name, declaration in told.items()}
+    standings = {declaration.standing for declaration in told.values()}
+    against = "" if standings == {"standard"} else contradiction(layers, radiometry)
+    reasons = "; ".join(dict.fromkeys(f"Read as {each.radiometry}: {each.place}" for each in told.values()))
+    if not against:
+        return radiometry, f"{reasons}."
+    first = told["VV"]
+    refusal = InputError(
+        f"{layers['VV'].file.name} is declared {first.radiometry} ({first.place}), but {against}, which no scene has; "
+        "expected calibrated sigma0 or gamma0. Calibrate the product, or state the scale and factor with --scale, "
+        "such as 'power x 10000'."
+    )
+    if standings != {"word"}:
+        raise refusal
+    try:
+        judged, why = judge(layers)
+    except InputError as error:
+        raise refusal from error
+    by_values = dict.fromkeys(layers, judged)
+    if contradiction(layers, by_values):
+        raise refusal
+    return by_values, f"{why}; its name says {radiometry['VV']}, but {against}."
 
 
 def _sar_bands(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> dict[str, SarBand]:

@@ -158,15 +158,16 @@ def find_context(source: Catalog, names: Sequence[str], area: Polygon) -> list[F
     return found
 
 
-def write_context(found: Found, canvas: GeoBox, folder: Path, suffix: str, overwrite: bool) -> Path:
+def write_context(found: Found, canvas: GeoBox, folder: Path, suffix: str) -> Path:
     """Writes a layer on a scene's grid; one that was written before, on this grid from these items, is kept.
+
+    Nothing is ever overwritten: scenes of other grids, of this call or an earlier one, go on with theirs.
 
     Args:
         found: The layer.
         canvas: The grid.
         folder: Where it goes.
         suffix: Of the name, such as `_area2`.
-        overwrite: Whether a file of other origin may be replaced.
 
     Returns:
         The file, such as `dem.tif`; `dem_2.tif` where that is taken by another grid.
@@ -194,7 +195,7 @@ def write_context(found: Found, canvas: GeoBox, folder: Path, suffix: str, overw
     overviews: Any = "nearest" if layer.how == "classes" else "average"
     spec = CogSpec(layer.dtype, (found.name,), layer.nodata, layer.unit, overviews=overviews, tags=tags)
     values = _drained(files, canvas) if layer.drained else _lazy(files, canvas, layer)
-    return write_cog(path, values, canvas, spec, overwrite=overwrite)
+    return write_cog(path, values, canvas, spec)
 
 
 def _lazy(files: Sequence[str], canvas: GeoBox, layer: Layer) -> da.Array:

@@ -99,7 +99,8 @@ def fetch(
         before: A day before the event; for each orbit the latest pass until then is written as well.
         context: Also write these layers on the grid of each pass, keys of `flora.scene.stac.context.LAYERS`.
         limit: Largest number of passes; more are an error.
-        overwrite: Whether earlier files are replaced.
+        overwrite: Whether earlier files of passes and pictures are replaced; those of the context never are, as one of
+            the same items on the same grid is taken as it is and others get a number in their name.
         keep: Whether an earlier file of the same products over the same area is taken as it is.
         progress: Called with the number of files that are done and of all files.
 
@@ -130,8 +131,7 @@ def fetch(
             canvas: GeoBox = open_sar(found.path)["VV"].odc.geobox
             suffix = _suffix(area, areas)
             written = {
-                each.name: write_context(each, canvas, path.parent, suffix, overwrite)
-                for each in layers[id(area)]
+                each.name: write_context(each, canvas, path.parent, suffix) for each in layers[id(area)]
             }
             found = replace(found, context=written)
         results += [found] if found is not None else []

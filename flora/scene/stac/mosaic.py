@@ -107,8 +107,8 @@ def _offset(grid: GeoBox, canvas: GeoBox) -> tuple[int, int] | None:
     """Gives the row and column of the grid at which a canvas of the same pixels begins; None for other pixels."""
     if grid.crs != canvas.crs:
         return None
-    between = ~grid.transform * canvas.transform
-    corner = between * (canvas.shape.x, canvas.shape.y)
+    between = ~grid.transform @ canvas.transform
+    corner = between @ (canvas.shape.x, canvas.shape.y)
     left, top = round(between.c), round(between.f)
     shifts = (
         between.c - left,

@@ -17,8 +17,6 @@ PATIENCE: Final = {
     "GDAL_HTTP_TIMEOUT": "120",
     "GDAL_HTTP_MAX_RETRY": "4",
     "GDAL_HTTP_RETRY_DELAY": "0.5",
-    # No listing of the folder beside the file, which no store of objects has.
-    "GDAL_DISABLE_READDIR_ON_OPEN": "EMPTY_DIR",
 }
 
 # Containers of the Planetary Computer, which are read with short-lived signatures that it gives to everyone.
