@@ -132,8 +132,8 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
     """Prints what was found and written, for people."""
     for summary in summaries:
         print_rows(rows_of(summary), title=summary.scene)
-        if summary.note:
-            say(summary.note)
+        for sentence in filter(None, [summary.note, *summary.remarks]):
+            say(sentence)
 
 
 def rows_of(summary: Summary) -> dict[str, object]:

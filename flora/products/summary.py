@@ -62,6 +62,7 @@ class Summary:
         created: When the product was made, ISO 8601, UTC.
         folder: Where the product is.
         files: Path of each file by its name.
+        remarks: Sentences about this run that a person should read.
     """
 
     scene: str
@@ -96,6 +97,7 @@ class Summary:
     created: str
     folder: Path = field(default_factory=Path)
     files: dict[str, Path] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the summary with paths as text, as `--json` prints it."""
