@@ -147,18 +147,64 @@ def test_an_optical_image_guides_the_network(tmp_path: Path, weights: Path) -> N
     assert "Divided by 10000" in guided.optical_image["read_as"]
     pixels = [rasterio.open(s.files["optical"]).read() for s in (alone, guided)]
     assert (pixels[0] != pixels[1]).mean() > 0.5
-    with rasterio.open(picture) as file, rasterio.open(tmp_path / "cloud.tif", "w", **file.profile) as target:
-        target.write(np.full((4, 90, 120), 7, np.uint16))
-    (clouded,) = run_predict(
+    assert guided.optical_image["usable_share"] == 1
+
+
+def write_mask(path: Path, values: np.ndarray, nodata: int | None = None) -> Path:
+    profile = {"driver": "GTiff", "height": 90, "width": 120, "count": 1, "dtype": "uint8", "nodata": nodata}
+    place = {"crs": "EPSG:32722", "transform": Affine(10, 0, 478_000, 0, -10, 6_700_000)}
+    with rasterio.open(path, "w", **profile, **place) as target:
+        target.write(values.astype(np.uint8), 1)
+    return path
+
+
+def test_it_is_told_where_an_optical_image_can_be_used(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = write_scene(tmp_path / "scene.tif")
+    picture = tmp_path / "before.tif"
+    with (
+        rasterio.open(scene) as source,
+        rasterio.open(picture, "w", **source.profile | {"count": 3}) as target,
+    ):
+        target.write(np.full((3, 90, 120), 0.2, np.float32))
+    cloud = np.zeros((90, 120))
+    cloud[:45] = 3
+    mask = write_mask(tmp_path / "cloud.tif", cloud, nodata=0)
+    common = {"weights": weights, "tile": 64, "precision": "fp32", "optical": picture}
+    (told,) = run_predict(scene, tmp_path / "half", optical_mask=mask, **common)  # type: ignore[arg-type]
+    assert told.optical_image["usable_share"] == 0.5
+    assert '"usable_share": 0.5' in (told.folder / "summary.json").read_text()
+    write_mask(mask, np.full((90, 120), 4))
+    with pytest.raises(InputError, match=r"can be used nowhere on the scene.*0 where the sky is clear"):
+        run_predict(scene, tmp_path / "none", optical_mask=mask, **common)  # type: ignore[arg-type]
+    cloud = np.full((90, 120), 4)
+    cloud[17, 31] = 0  # too little to be seen on the coarser grid of a large scene
+    monkeypatch.setattr("flora.products.usable.JUDGED_SIDE", 12)
+    (told,) = run_predict(
         scene,
-        tmp_path / "clouded",
-        weights=weights,
-        tile=64,
-        precision="fp32",
-        optical=picture,
-        optical_mask=tmp_path / "cloud.tif",
+        tmp_path / "speck",
+        optical_mask=write_mask(mask, cloud),
+        **common,  # type: ignore[arg-type]
     )
-    np.testing.assert_array_equal(rasterio.open(clouded.files["optical"]).read(), pixels[0])
+    assert told.optical_image["usable_share"] == pytest.approx(1 / (90 * 120), rel=0.1)
+    with rasterio.open(picture, "r+") as target:
+        target.write(np.full((3, 90, 120), np.nan, np.float32))
+    with pytest.raises(InputError, match=r"before.tif' has no valid pixel on the scene; .* radar alone"):
+        run_predict(scene, tmp_path / "none", **common)  # type: ignore[arg-type]
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_optical_image_without_crs_is_taken_with_a_scene_without_one(
+    tmp_path: Path, weights: Path
+) -> None:
+    scene = write_scene(tmp_path / "scene.tif", crs=None)
+    picture = tmp_path / "before.tif"
+    profile = {"driver": "GTiff", "height": 90, "width": 120, "count": 3, "dtype": "float32"}
+    with rasterio.open(picture, "w", **profile) as target:
+        target.write(np.full((3, 90, 120), 0.2, np.float32))
+    (told,) = run_predict(scene, tmp_path / "out", weights=weights, tile=64, no_crs=True, optical=picture)
+    assert (told.optical_prior, told.optical_image["usable_share"]) == (True, 1)
 
 
 def test_a_cluster_gives_the_same_files(tmp_path: Path, weights: Path) -> None:
