@@ -148,6 +148,10 @@ def test_an_optical_image_guides_the_network(tmp_path: Path, weights: Path) -> N
     pixels = [rasterio.open(s.files["optical"]).read() for s in (alone, guided)]
     assert (pixels[0] != pixels[1]).mean() > 0.5
     assert guided.optical_image["usable_share"] == 1
+    notes = [rasterio.open(s.files["optical"]).tags()["NOTE"] for s in (alone, guided)]
+    assert "from radar, not photographed" in notes[0]
+    assert "from radar and an optical image, parts of which it repeats" in notes[1]
+    assert "photographed" not in notes[1]
 
 
 def write_mask(path: Path, values: np.ndarray, nodata: int | None = None) -> Path:
