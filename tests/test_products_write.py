@@ -300,4 +300,8 @@ def test_a_manifest_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -
         tiles.add((0, col), {"water": np.full((2, 2), col, np.uint8)})
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text(manifest.read_text()[:-6])
-    assert FinishedTiles(tmp_path, "one").indices() == {(0, 0), (0, 1)}
+    again = FinishedTiles(tmp_path, "one")
+    assert again.indices() == {(0, 0), (0, 1)}
+    for col in (2, 3):
+        again.add((0, col), {"water": np.full((2, 2), col, np.uint8)})
+    assert FinishedTiles(tmp_path, "one").indices() == {(0, 0), (0, 1), (0, 2), (0, 3)}
