@@ -211,6 +211,44 @@ def test_an_optical_image_without_crs_is_taken_with_a_scene_without_one(
     assert (told.optical_prior, told.optical_image["usable_share"]) == (True, 1)
 
 
+def test_a_report_reads_the_radar_as_the_map_did(tmp_path: Path, weights: Path) -> None:
+    from flora.products.mapframe import frame_of
+    from flora.products.reportmaps import _readings, _scenes
+    from flora.products.result import open_result
+    from flora.products.write import scene_grid
+    from flora.raster import open_sar
+
+    path = write_scene(tmp_path / "scene.tif", ("b1", "b2"))
+    with rasterio.open(path, "r+") as file:
+        file.write(10 ** (file.read() / 10) * 1e4)
+    given = {"bands": ["VH", "VV"], "scale": "power x 10000"}
+    (told,) = run_predict(path, tmp_path / "out", weights=weights, tile=64, **given)  # type: ignore[arg-type]
+    assert told.reading == given
+    result = open_result(told.folder)
+    used = open_sar(path, **given)  # type: ignore[arg-type]
+    ((title, scene),) = _scenes(result, frame_of(scene_grid(used), 300, 300))
+    assert title == "Radar"
+    np.testing.assert_array_equal(scene["VV"].values, used["VV"].values)
+    assert _readings({"sar_scale": {"read_as": "power"}}) == [{"scale": "power"}, {}], "of results before"
+
+
+def test_a_small_clip_is_remarked(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flora.cli.predict import print_summaries
+
+    path = write_scene(tmp_path / "scene.tif")
+    with rasterio.open(path) as whole:
+        clip, profile = whole.read(window=((0, 63), (0, 80))), whole.profile | {"height": 63, "width": 80}
+        names = whole.descriptions
+    with rasterio.open(tmp_path / "clip.tif", "w", **profile) as file:
+        file.write(clip)
+        file.descriptions = names
+    for file, remarked in ((path, False), (tmp_path / "clip.tif", True)):
+        summaries = run_predict(file, tmp_path / "out", weights=weights, tile=64)
+        print_summaries(summaries)
+        assert ("; under 64 px a side" in capsys.readouterr().err) == remarked
+    assert "The scene is 63 x 80 px" in (tmp_path / "out" / "clip" / "summary.json").read_text()
+
+
 def test_a_cluster_gives_the_same_files(tmp_path: Path, weights: Path) -> None:
     distributed = pytest.importorskip("distributed")
     scene = write_scene(tmp_path / "scene.tif")

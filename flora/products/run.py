@@ -79,7 +79,11 @@ def run_predict(
             scenes before the faulty one stay; of that one nothing is left.
     """
     options = {"bands": bands, "scale": scale, "crs_required": not no_crs}
-    scenes = [open_sar(group, **options) for group in group_scenes(paths)]  # type: ignore[arg-type]
+    reading = {"bands": list(bands) if bands else None, "scale": scale}
+    scenes = [
+        open_sar(group, **options).assign_attrs(reading=reading)  # type: ignore[arg-type]
+        for group in group_scenes(paths)
+    ]
     _check_places(scenes, Path(out).expanduser(), overwrite)
     if optical_mask is not None and optical is None:
         raise InputError("A mask was given without the optical image that it masks; give both or neither.")

@@ -21,6 +21,7 @@ from flora.products.area import AreaTally
 from flora.products.folder import SUMMARY_FILE
 
 MIB = 2**20
+LEAST_SIDE = 64  # px; of smaller clips even open water is called land
 NO_CRS = "The scene has no CRS: outputs are in pixels and areas are unknown."
 NOTICE = "Contains modified Copernicus Sentinel data."
 
@@ -64,6 +65,7 @@ class Summary:
         folder: Where the product is.
         files: Path of each file by its name.
         remarks: Sentences about this run that a person should read.
+        reading: The `bands` and `scale` that the scene was opened with; empty where they are not known.
     """
 
     scene: str
@@ -99,6 +101,7 @@ class Summary:
     folder: Path = field(default_factory=Path)
     files: dict[str, Path] = field(default_factory=dict)
     remarks: list[str] = field(default_factory=list)
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the summary with paths as text, as `--json` prints it."""
@@ -174,7 +177,18 @@ def summarize(
         machine={"cpu_threads": os.cpu_count(), "system": platform.platform()},
         versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        remarks=_remarks(height, width),
+        reading=dict(attrs.get("reading", {})),
     )
+
+
+def _remarks(height: int, width: int) -> list[str]:
+    if min(height, width) >= LEAST_SIDE:
+        return []
+    return [
+        f"The scene is {height} x {width} px; under {LEAST_SIDE} px a side the network sees too little around, and "
+        "what it calls water or land is a guess. Give a larger window."
+    ]
 
 
 def _crs_name(geobox: GeoBox) -> str | None:
