@@ -105,6 +105,23 @@ def test_info_tells_what_a_file_is(
     assert fact in run(["info", path], capsys)
 
 
+def test_info_of_results_of_either_verb_and_of_damaged_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = tmp_path / "summary.json"
+    for verb, told in (("flood", {"flood_pixels": 3}), ("predict", {"water_pixels": 3, "model": "?"})):
+        summary.write_text(json.dumps(told))
+        assert f"result of `flora {verb}`" in run(["info", tmp_path], capsys)
+    for damaged in ("[]", "{"):
+        summary.write_text(damaged)
+        with pytest.raises(SystemExit) as caught:
+            main(["info", str(tmp_path)])
+        assert caught.value.code == 1
+        said = capsys.readouterr().err
+        assert said.startswith("flora: ")
+        assert said.endswith("run `flora predict` again.\n")
+
+
 def test_info_of_a_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["data", "pack", "--root", tmp_path, "--out", tmp_path / "packed", "--simulated", "2"], capsys)
     facts = json.loads(run(["info", tmp_path / "packed" / "simulated", "--json"], capsys))
