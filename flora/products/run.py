@@ -61,7 +61,7 @@ def run_predict(
         bands: Names of the bands in their order; see `flora.open_sar`.
         scale: What the values are: `auto`, `db`, `power` or `amplitude`; see `flora.open_sar`.
         no_crs: Take scenes without CRS, in pixels.
-        optical: An optical image of the same days or from before the event, for one scene; None for radar alone.
+        optical: An optical image from the same days or from before the event, for one scene; None for radar alone.
         optical_mask: A raster on the optical image's grid, not 0 where it must not be used (cloud, shadow).
         tta: Average over four flips, at four times the cost.
         backend: `auto`, `torch`, `onnx` or `openvino`.
