@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -146,3 +147,18 @@ def test_evaluate_writes_a_report(
     assert {path.name for path in out.iterdir()} == {"report.json", "report.md", "chips.png"}
     assert "IoU micro" in said
     assert json.loads((out / "report.json").read_text())["rows"][0]["chips"] == 1
+
+
+def test_evaluate_refuses_a_cue_that_is_not_there(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_evaluate import chip
+
+    bare = replace(chip(), optical=None, optical_valid=None)
+    monkeypatch.setattr("flora.data.open_dataset", lambda *_: [bare])
+    argv = ["evaluate", "--data", "stac_overflow", "--root", tmp_path, "--cue", "optical"]
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in [*argv, "--weights", weights, "--out", tmp_path / "out"]])
+    assert caught.value.code == 1
+    assert "None of the chips has the image of cue 'optical'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
