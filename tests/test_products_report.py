@@ -16,7 +16,7 @@ from product_files import blobs, grid, write_product
 
 from flora.cli import main
 from flora.errors import OutputError
-from flora.products.mapframe import frame_of, round_degrees
+from flora.products.mapframe import _graticule, frame_of, round_degrees
 from flora.products.qgis import write_styles
 from flora.products.report import write_report
 from flora.products.vectors import write_vectors
@@ -132,6 +132,19 @@ def test_pictures_keep_the_proportions_of_the_ground() -> None:
     frame = frame_of(grid((100, 200), Affine(1e-3, 0, 18, 0, -1e-3, 60.05), "EPSG:4326"), 340, 330)
     assert frame.size == pytest.approx((330, 330), abs=3)
     assert [round_degrees(value) for value in (0.7, 0.5, 0.03, 12)] == pytest.approx([0.5, 0.5, 0.02, 10])
+
+
+@pytest.mark.parametrize("shift", np.arange(12) * 0.02)
+def test_names_of_meridians_stay_in_the_picture(shift: float) -> None:
+    geobox = grid((200, 200), Affine(1e-3, 0, -51.3 + shift, 0, -1e-3, -29.9), "EPSG:4326")
+    frame = frame_of(geobox, 340, 300)
+    drawn = "".join(_graticule(frame))
+    names = re.findall(r'<text class="degree" x="([\d.]+)" y="[\d.]+"( text-anchor="end")?>([^<]*W)<', drawn)
+    assert names
+    for x, end, name in names:
+        left = float(x) - (6 * len(name) if end else 0)  # 10 px letters of DejaVu Sans are 6.4 px wide
+        assert 0 <= left
+        assert left + 6 * len(name) <= frame.size[0]
 
 
 def test_a_style_lies_beside_each_layer(tmp_path: Path) -> None:

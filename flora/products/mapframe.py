@@ -21,6 +21,7 @@ from flora.raster.grid import apply_affine
 
 LINES = 3  # of the graticule across the shorter side, about
 SAMPLES = 65  # points of a line, and places along a side where its ends are looked for
+LETTER = 6.5  # px; width of a letter of a name, and rather more than less
 QUALITY = 88  # of a JPEG; a page stays under a megabyte or two, as radar is all noise
 STEPS = (1.0, 2.0, 5.0)
 
@@ -147,7 +148,10 @@ def _line(points: Points, frame: Frame, name: str, meridian: bool) -> list[str]:
     place = float(np.interp(0, points[order, along], points[order, across]))
     if 20 < place < frame.size[across] - 20:
         x, y = (place + 3, 11) if meridian else (3, place - 3)
-        drawn.append(f'<text class="degree" x="{x:.1f}" y="{y:.1f}">{name}</text>')
+        end = ""
+        if meridian and x + len(name) * LETTER > frame.size[0]:
+            x, end = place - 3, ' text-anchor="end"'
+        drawn.append(f'<text class="degree" x="{x:.1f}" y="{y:.1f}"{end}>{name}</text>')
     return drawn
 
 
