@@ -138,7 +138,8 @@ def tags_of(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[s
 def open_sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[dict[str, CogSink]]:
     """Opens a file for each layer; they become COGs when the block ends well, and vanish when it does not.
 
-    Two are laid out at a time: GDAL packs blocks in parallel but makes overviews and statistics in one thread.
+    Two are laid out at a time: blocks come packed from where they were made, but one thread a file makes the overviews
+    that are still missing, takes the statistics and copies the blocks into their order.
     """
     with contextlib.ExitStack() as stack:
         sinks = {
