@@ -21,7 +21,7 @@ from flora.raster.grid import apply_affine
 
 LINES = 3  # of the graticule across the shorter side, about
 SAMPLES = 65  # points of a line, and places along a side where its ends are looked for
-LETTER = 6.5  # px; width of a letter of a name, and rather more than less
+LETTER = 7.5  # px; width of a letter of a name, and rather more than less
 QUALITY = 88  # of a JPEG; a page stays under a megabyte or two, as radar is all noise
 STEPS = (1.0, 2.0, 5.0)
 
@@ -112,7 +112,8 @@ def _graticule(frame: Frame) -> list[str]:
         for degree in np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step:
             at = np.full(SAMPLES, degree)
             points = _to_page(frame, at, along) if meridian else _to_page(frame, along, at)
-            drawn += _line(points, frame, _degree_text(float(degree), step, meridian), meridian)
+            name = _degree_text(float(degree), step, meridian)
+            drawn += _line(points, frame, name, meridian, step / (high - low) * frame.size[0])
     return drawn
 
 
@@ -139,20 +140,24 @@ def _to_page(frame: Frame, lon: Points, lat: Points) -> Points:
     return np.stack([col / width * frame.size[0], row / height * frame.size[1]], axis=1)
 
 
-def _line(points: Points, frame: Frame, name: str, meridian: bool) -> list[str]:
+def _line(points: Points, frame: Frame, name: str, meridian: bool, apart: float) -> list[str]:
+    """Draws a line and its name; `apart` px from it are the next ones."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     drawn = [f'<polyline class="grid" points="{path}"/>']
     # A meridian is named at the top, a parallel at the left, where the other things on the map are not.
     along, across = (1, 0) if meridian else (0, 1)
     order = np.argsort(points[:, along])
     place = float(np.interp(0, points[order, along], points[order, across]))
-    if 20 < place < frame.size[across] - 20:
-        x, y = (place + 3, 11) if meridian else (3, place - 3)
-        end = ""
-        if meridian and x + len(name) * LETTER > frame.size[0]:
-            x, end = place - 3, ' text-anchor="end"'
-        drawn.append(f'<text class="degree" x="{x:.1f}" y="{y:.1f}"{end}>{name}</text>')
-    return drawn
+    if not 20 < place < frame.size[across] - 20:
+        return drawn
+    x, y, end, wide = place + 3, 11.0, "", len(name) * LETTER
+    if not meridian:
+        x, y = 3, place - 3
+    elif x + wide > frame.size[0]:
+        if apart < 2 * wide + 6:  # left of its line, it would lie on the name of the next one
+            return drawn
+        x, end = place - 3, ' text-anchor="end"'
+    return [*drawn, f'<text class="degree" x="{x:.1f}" y="{y:.1f}"{end}>{name}</text>']
 
 
 def round_degrees(wanted: float) -> float:
