@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +106,23 @@ def test_info_tells_what_a_file_is(
     assert fact in run(["info", path], capsys)
 
 
+def test_info_of_results_of_either_verb_and_of_damaged_ones(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    summary = tmp_path / "summary.json"
+    for verb, told in (("flood", {"flood_pixels": 3}), ("predict", {"water_pixels": 3, "model": "?"})):
+        summary.write_text(json.dumps(told))
+        assert f"result of `flora {verb}`" in run(["info", tmp_path], capsys)
+    for damaged in ("[]", "{"):
+        summary.write_text(damaged)
+        with pytest.raises(SystemExit) as caught:
+            main(["info", str(tmp_path)])
+        assert caught.value.code == 1
+        said = capsys.readouterr().err
+        assert said.startswith("flora: ")
+        assert said.endswith("run `flora predict` again.\n")
+
+
 def test_info_of_a_pack(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run(["data", "pack", "--root", tmp_path, "--out", tmp_path / "packed", "--simulated", "2"], capsys)
     facts = json.loads(run(["info", tmp_path / "packed" / "simulated", "--json"], capsys))
@@ -129,3 +147,18 @@ def test_evaluate_writes_a_report(
     assert {path.name for path in out.iterdir()} == {"report.json", "report.md", "chips.png"}
     assert "IoU micro" in said
     assert json.loads((out / "report.json").read_text())["rows"][0]["chips"] == 1
+
+
+def test_evaluate_refuses_a_cue_that_is_not_there(
+    tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from test_evaluate import chip
+
+    bare = replace(chip(), optical=None, optical_valid=None)
+    monkeypatch.setattr("flora.data.open_dataset", lambda *_: [bare])
+    argv = ["evaluate", "--data", "stac_overflow", "--root", tmp_path, "--cue", "optical"]
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in [*argv, "--weights", weights, "--out", tmp_path / "out"]])
+    assert caught.value.code == 1
+    assert "None of the chips has the image of cue 'optical'" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()

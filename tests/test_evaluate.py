@@ -17,6 +17,7 @@ from flora.errors import CheckpointError, ConfigError, DataError, OutputError
 from flora.evaluate import NetworkPredictor, Prediction, Report, evaluate
 from flora.evaluate import picture as pictures
 from flora.evaluate.harness import answer_chip
+from flora.evaluate.predictor import require_cue
 from flora.metrics import lpips as lpips_module
 from flora.model.config import ModelConfig
 from flora.model.flora import FLoRA
@@ -334,6 +335,18 @@ def test_the_network_sees_only_its_cue(network: FLoRA) -> None:
     assert not torch.equal(ask("optical", one), ask("optical", other))
     with pytest.raises(ConfigError, match="'truth' is unknown; expected one of none, prior, optical"):
         NetworkPredictor(network, cue="truth")  # type: ignore[arg-type]
+
+
+def test_a_cue_that_no_chip_has_is_refused() -> None:
+    bare = replace(chip("bare"), optical=None, optical_valid=None)
+    clouded = replace(chip("clouded"), optical_valid=np.zeros((4, 24, 30), bool))
+    require_cue([bare, clouded, chip()], "optical")
+    require_cue([bare], "prior")
+    require_cue([bare], "none")
+    with pytest.raises(
+        DataError, match=r"None of the chips has the image of cue 'optical'; .* Leave out --cue"
+    ):
+        require_cue([bare, clouded], "optical")
 
 
 def test_temperature_softens(network: FLoRA) -> None:

@@ -122,6 +122,46 @@ def test_north_follows_a_turned_grid(turn: float) -> None:
     assert math.remainder(found + turn, 360) == pytest.approx(0, abs=0.05)
 
 
+@pytest.mark.parametrize(("right", "down"), [(1, 1), (1, -1), (-1, -1), (-1, 1)])
+def test_no_picture_is_seen_in_a_mirror(right: int, down: int) -> None:
+    """One place on four grids whose rows and columns run either way: drawn, all are the same, north up."""
+    from flora.products.ground import drawn
+    from flora.products.mapframe import _graticule, frame_of
+
+    usual = GeoBox((100, 80), Affine(10, 0, 500_000, 0, -10, 6_700_000), "EPSG:32722")
+    west, north = 500_000 + (800 if right < 0 else 0), 6_700_000 - (1000 if down > 0 else 0)
+    geobox = GeoBox((100, 80), Affine(10 * right, 0, west, 0, 10 * down, north), "EPSG:32722")
+    assert geobox.extent.boundingbox == usual.extent.boundingbox
+    ground = ground_of(geobox)
+    assert ground.north == pytest.approx(0, abs=0.1)
+    picture = np.arange(100 * 80 * 3).reshape(100, 80, 3).astype(np.uint8)
+    stored = picture[:: -1 if down > 0 else 1, ::right]
+    np.testing.assert_array_equal(drawn(stored, ground), picture)
+    assert _graticule(frame_of(geobox, 300, 300)) == _graticule(frame_of(usual, 300, 300))
+
+
+def test_rows_of_a_scene_without_crs_stay() -> None:
+    assert ground_of(GeoBox((4, 4), Affine.identity(), None)).flipped == (False, False)
+
+
+def test_a_sheet_draws_a_mirrored_grid_the_right_way() -> None:
+    from PIL import Image
+
+    from flora.products.figure import Panel, Words, draw_sheet
+
+    words = Words("", "", "", [], "")
+    picture = np.full((200, 200, 3), 200, np.uint8)
+    picture[:50, :50] = 0
+    sheets = []
+    for transform, stored in (
+        (Affine(10, 0, 500_000, 0, -10, 6_700_000), picture),
+        (Affine(-10, 0, 502_000, 0, 10, 6_698_000), picture[::-1, ::-1]),
+    ):
+        ground = ground_of(GeoBox((200, 200), transform, "EPSG:32722"))
+        sheets.append(draw_sheet([Panel("", "", Image.fromarray(stored))], words, ground, thinned=1))
+    np.testing.assert_array_equal(*(np.asarray(sheet)[:380] for sheet in sheets))
+
+
 def test_north_up_whatever_the_way_the_grid_is_mirrored() -> None:
     """Rows that run to the south and columns to the west: north is still up."""
     geobox = GeoBox((100, 100), Affine(-10, 0, 500_000, 0, -10, 6_700_000), "EPSG:32722")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 from html.parser import HTMLParser
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as Xml
@@ -16,7 +17,7 @@ from product_files import blobs, grid, write_product
 
 from flora.cli import main
 from flora.errors import OutputError
-from flora.products.mapframe import frame_of, round_degrees
+from flora.products.mapframe import _graticule, frame_of, round_degrees
 from flora.products.qgis import write_styles
 from flora.products.report import write_report
 from flora.products.vectors import write_vectors
@@ -132,6 +133,21 @@ def test_pictures_keep_the_proportions_of_the_ground() -> None:
     frame = frame_of(grid((100, 200), Affine(1e-3, 0, 18, 0, -1e-3, 60.05), "EPSG:4326"), 340, 330)
     assert frame.size == pytest.approx((330, 330), abs=3)
     assert [round_degrees(value) for value in (0.7, 0.5, 0.03, 12)] == pytest.approx([0.5, 0.5, 0.02, 10])
+
+
+@pytest.mark.parametrize("shift", np.arange(12) * 0.02)
+def test_names_of_meridians_stay_in_the_picture(shift: float) -> None:
+    geobox = grid((200, 200), Affine(1e-3, 0, -51.3 + shift, 0, -1e-3, -29.9), "EPSG:4326")
+    frame = frame_of(geobox, 340, 300)
+    drawn = "".join(_graticule(frame))
+    names = re.findall(r'<text class="degree" x="([\d.]+)" y="[\d.]+"( text-anchor="end")?>([^<]*W)<', drawn)
+    spans = sorted(
+        (float(x) - 52 * bool(end), float(x) + 52 * (not end)) for x, end, _ in names
+    )  # 52 px as looked at
+    assert spans
+    assert spans[0][0] >= 0
+    assert spans[-1][1] <= frame.size[0]
+    assert all(left[1] < right[0] for left, right in pairwise(spans))
 
 
 def test_a_style_lies_beside_each_layer(tmp_path: Path) -> None:

@@ -147,18 +147,106 @@ def test_an_optical_image_guides_the_network(tmp_path: Path, weights: Path) -> N
     assert "Divided by 10000" in guided.optical_image["read_as"]
     pixels = [rasterio.open(s.files["optical"]).read() for s in (alone, guided)]
     assert (pixels[0] != pixels[1]).mean() > 0.5
-    with rasterio.open(picture) as file, rasterio.open(tmp_path / "cloud.tif", "w", **file.profile) as target:
-        target.write(np.full((4, 90, 120), 7, np.uint16))
-    (clouded,) = run_predict(
+    assert guided.optical_image["usable_share"] == 1
+    notes = [rasterio.open(s.files["optical"]).tags()["NOTE"] for s in (alone, guided)]
+    assert "from radar, not photographed" in notes[0]
+    assert "from radar and an optical image, parts of which it repeats" in notes[1]
+    assert "photographed" not in notes[1]
+
+
+def write_mask(path: Path, values: np.ndarray, nodata: int | None = None) -> Path:
+    profile = {"driver": "GTiff", "height": 90, "width": 120, "count": 1, "dtype": "uint8", "nodata": nodata}
+    place = {"crs": "EPSG:32722", "transform": Affine(10, 0, 478_000, 0, -10, 6_700_000)}
+    with rasterio.open(path, "w", **profile, **place) as target:
+        target.write(values.astype(np.uint8), 1)
+    return path
+
+
+def test_it_is_told_where_an_optical_image_can_be_used(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = write_scene(tmp_path / "scene.tif")
+    picture = tmp_path / "before.tif"
+    with (
+        rasterio.open(scene) as source,
+        rasterio.open(picture, "w", **source.profile | {"count": 3}) as target,
+    ):
+        target.write(np.full((3, 90, 120), 0.2, np.float32))
+    cloud = np.zeros((90, 120))
+    cloud[:45] = 3
+    mask = write_mask(tmp_path / "cloud.tif", cloud, nodata=0)
+    common = {"weights": weights, "tile": 64, "precision": "fp32", "optical": picture}
+    (told,) = run_predict(scene, tmp_path / "half", optical_mask=mask, **common)  # type: ignore[arg-type]
+    assert told.optical_image["usable_share"] == 0.5
+    assert '"usable_share": 0.5' in (told.folder / "summary.json").read_text()
+    write_mask(mask, np.full((90, 120), 4))
+    with pytest.raises(InputError, match=r"can be used nowhere on the scene.*0 where the sky is clear"):
+        run_predict(scene, tmp_path / "none", optical_mask=mask, **common)  # type: ignore[arg-type]
+    cloud = np.full((90, 120), 4)
+    cloud[17, 31] = 0  # too little to be seen on the coarser grid of a large scene
+    monkeypatch.setattr("flora.products.usable.JUDGED_SIDE", 12)
+    (told,) = run_predict(
         scene,
-        tmp_path / "clouded",
-        weights=weights,
-        tile=64,
-        precision="fp32",
-        optical=picture,
-        optical_mask=tmp_path / "cloud.tif",
+        tmp_path / "speck",
+        optical_mask=write_mask(mask, cloud),
+        **common,  # type: ignore[arg-type]
     )
-    np.testing.assert_array_equal(rasterio.open(clouded.files["optical"]).read(), pixels[0])
+    assert told.optical_image["usable_share"] == pytest.approx(1 / (90 * 120), rel=0.1)
+    with rasterio.open(picture, "r+") as target:
+        target.write(np.full((3, 90, 120), np.nan, np.float32))
+    with pytest.raises(InputError, match=r"before.tif' has no valid pixel on the scene; .* radar alone"):
+        run_predict(scene, tmp_path / "none", **common)  # type: ignore[arg-type]
+    assert not (tmp_path / "none").exists()
+
+
+def test_an_optical_image_without_crs_is_taken_with_a_scene_without_one(
+    tmp_path: Path, weights: Path
+) -> None:
+    scene = write_scene(tmp_path / "scene.tif", crs=None)
+    picture = tmp_path / "before.tif"
+    profile = {"driver": "GTiff", "height": 90, "width": 120, "count": 3, "dtype": "float32"}
+    with rasterio.open(picture, "w", **profile) as target:
+        target.write(np.full((3, 90, 120), 0.2, np.float32))
+    (told,) = run_predict(scene, tmp_path / "out", weights=weights, tile=64, no_crs=True, optical=picture)
+    assert (told.optical_prior, told.optical_image["usable_share"]) == (True, 1)
+
+
+def test_a_report_reads_the_radar_as_the_map_did(tmp_path: Path, weights: Path) -> None:
+    from flora.products.mapframe import frame_of
+    from flora.products.reportmaps import _readings, _scenes
+    from flora.products.result import open_result
+    from flora.products.write import scene_grid
+    from flora.raster import open_sar
+
+    path = write_scene(tmp_path / "scene.tif", ("b1", "b2"))
+    with rasterio.open(path, "r+") as file:
+        file.write(10 ** (file.read() / 10) * 1e4)
+    given = {"bands": ["VH", "VV"], "scale": "power x 10000"}
+    (told,) = run_predict(path, tmp_path / "out", weights=weights, tile=64, **given)  # type: ignore[arg-type]
+    assert told.reading == given
+    result = open_result(told.folder)
+    used = open_sar(path, **given)  # type: ignore[arg-type]
+    ((title, scene),) = _scenes(result, frame_of(scene_grid(used), 300, 300))
+    assert title == "Radar"
+    np.testing.assert_array_equal(scene["VV"].values, used["VV"].values)
+    assert _readings({"sar_scale": {"read_as": "power"}}) == [{"scale": "power"}, {}], "of results before"
+
+
+def test_a_small_clip_is_remarked(tmp_path: Path, weights: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from flora.cli.predict import print_summaries
+
+    path = write_scene(tmp_path / "scene.tif")
+    with rasterio.open(path) as whole:
+        clip, profile = whole.read(window=((0, 63), (0, 80))), whole.profile | {"height": 63, "width": 80}
+        names = whole.descriptions
+    with rasterio.open(tmp_path / "clip.tif", "w", **profile) as file:
+        file.write(clip)
+        file.descriptions = names
+    for file, remarked in ((path, False), (tmp_path / "clip.tif", True)):
+        summaries = run_predict(file, tmp_path / "out", weights=weights, tile=64)
+        print_summaries(summaries)
+        assert ("; under 64 px a side" in capsys.readouterr().err) == remarked
+    assert "The scene is 63 x 80 px" in (tmp_path / "out" / "clip" / "summary.json").read_text()
 
 
 def test_a_cluster_gives_the_same_files(tmp_path: Path, weights: Path) -> None:

@@ -169,6 +169,23 @@ def test_what_is_unknown_is_not_made_up(tmp_path: Path) -> None:
     assert not any("sar" in key for key in (*told["properties"], *told["stac_extensions"]))
 
 
+def test_a_date_alone_is_a_day_and_no_moment(tmp_path: Path) -> None:
+    told = item_of(open_result(product(tmp_path / "toy", time="2024-05-06")))
+    assert not stac_faults(told)
+    times = [told["properties"][key] for key in ("datetime", "start_datetime", "end_datetime")]
+    assert times == [None, "2024-05-06T00:00:00Z", "2024-05-06T23:59:59Z"]
+
+
+def test_a_catalogue_is_written_whole_or_not_at_all(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        product(tmp_path / name)
+    (tmp_path / "two" / "item.json").write_text("{}")
+    with pytest.raises(OutputError, match=r"two/item.json' exists already"):
+        write_catalog(tmp_path)
+    assert not (tmp_path / "one" / "item.json").exists()
+    assert not (tmp_path / "catalog.json").exists()
+
+
 def test_a_footprint_over_the_antimeridian(tmp_path: Path) -> None:
     water = np.ones((40, 50), np.uint8)
     geobox = grid(water.shape, Affine(0.01, 0, 179.8, 0, -0.01, -16), "EPSG:4326")

@@ -212,6 +212,45 @@ def test_an_older_product_stays_until_the_new_one_is_whole(tmp_path: Path) -> No
     assert (first.folder / "summary.json").read_text() != before
 
 
+def test_a_new_map_keeps_what_is_not_of_flora_and_drops_what_told_of_the_old_one(tmp_path: Path) -> None:
+    first = write_prediction(*mapped(), tmp_path, uncertainty=True)
+    (first.folder / "photos").mkdir()
+    for name in (
+        "notes.txt",
+        "photos/dike.jpg",
+        "flora.qgs",
+        "zones.csv",
+        "report.html",
+        "water.tif.aux.xml",
+    ):
+        (first.folder / name).write_text(f"earlier {name}")
+    (first.folder / "link").symlink_to("../elsewhere")
+    with pytest.raises(KeyboardInterrupt):
+        write_prediction(*mapped(Fails()), tmp_path, overwrite=True)
+    assert (first.folder / "zones.csv").is_file(), "nothing is dropped before the new map is whole"
+    second = write_prediction(*mapped(), tmp_path, overwrite=True)
+    assert {file.name for file in second.folder.iterdir()} == FILES | {
+        "notes.txt",
+        "photos",
+        "flora.qgs",
+        "link",
+    }
+    assert (second.folder / "photos" / "dike.jpg").read_text() == "earlier photos/dike.jpg"
+    assert (second.folder / "link").readlink() == Path("../elsewhere")
+    assert [file.name for file in tmp_path.iterdir()] == ["toy"]
+    (told,) = second.remarks
+    assert "optical_uncertainty.tif, report.html, zones.csv; run their verbs again" in told
+    assert json.loads((second.folder / "summary.json").read_text())["remarks"] == [told]
+
+
+def test_what_other_verbs_derive_is_known_by_name() -> None:
+    from flora.products import report, stac, vectors, zones
+    from flora.products.folder import DERIVED
+
+    written = {vectors.GEOPACKAGE, zones.CSV_FILE, zones.JSON_FILE, report.REPORT_FILE, stac.ITEM_FILE}
+    assert written | {stac.CATALOG_FILE} <= set(DERIVED)
+
+
 def test_an_out_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     prediction, scene = mapped()
     (tmp_path / "file").write_text("in the way")
@@ -261,4 +300,8 @@ def test_a_manifest_that_was_cut_off_is_read_as_far_as_it_goes(tmp_path: Path) -
         tiles.add((0, col), {"water": np.full((2, 2), col, np.uint8)})
     manifest = tmp_path / "manifest.jsonl"
     manifest.write_text(manifest.read_text()[:-6])
-    assert FinishedTiles(tmp_path, "one").indices() == {(0, 0), (0, 1)}
+    again = FinishedTiles(tmp_path, "one")
+    assert again.indices() == {(0, 0), (0, 1)}
+    for col in (2, 3):
+        again.add((0, col), {"water": np.full((2, 2), col, np.uint8)})
+    assert FinishedTiles(tmp_path, "one").indices() == {(0, 0), (0, 1), (0, 2), (0, 3)}

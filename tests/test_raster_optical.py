@@ -203,6 +203,16 @@ def test_no_data_is_per_band(tmp_path: Path) -> None:
     assert np.isfinite(found.red.values[2, 2])
 
 
+def test_no_data_of_0_in_a_mask_means_clear(tmp_path: Path) -> None:
+    path = write(tmp_path / "o.tif", picture())
+    mask = np.zeros((60, 70), np.uint8)
+    mask[5, 6] = 1
+    found = open_optical(path, mask=write(tmp_path / "cloud.tif", mask, nodata=0)).load()
+    np.testing.assert_array_equal(np.isnan(found.red.values), mask == 1)
+    share = write(tmp_path / "share.tif", mask.astype(np.float32), nodata=0)
+    assert np.isnan(open_optical(path, mask=share).red.values).all(), "of a share, 0 may well be unknown"
+
+
 def test_internal_mask(tmp_path: Path) -> None:
     path = write(tmp_path / "o.tif", picture())
     mask = np.full((60, 70), 255, np.uint8)

@@ -59,10 +59,12 @@ def evaluate(
     from flora.data import open_dataset
     from flora.evaluate import NetworkPredictor, TurnedPredictor
     from flora.evaluate import evaluate as score
+    from flora.evaluate.predictor import require_cue
 
     chips = open_dataset(data, dataset_folder(root, data), split.value)
     if not len(chips):
         raise DataError(f"The {split} split of '{data}' under '{root}' has no chips; choose another --split.")
+    require_cue(chips, cue.value)
     say(f"Scoring {len(chips)} chips of {data}, {split}.")
     loaded = checkpoint.load(weights)
     model = loaded.model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -44,7 +43,8 @@ def describe(file: str) -> tuple[str, dict[str, Any]]:
     """
     path = Path(file).expanduser()
     if path.is_dir() and (path / SUMMARY).is_file():
-        return "result of `flora predict`", of_result(path)
+        facts = of_result(path)
+        return f"result of `flora {'flood' if 'flood_pixels' in facts else 'predict'}`", facts
     if path.is_dir() and (path / PACK).is_file():
         return "pack of chips", of_pack(path)
     if path.suffix == ".safetensors":
@@ -84,11 +84,11 @@ def of_weights(path: Path) -> dict[str, Any]:
 
 def of_result(path: Path) -> dict[str, Any]:
     """Gives what a result's summary holds, with its weights' provenance left to `flora info WEIGHTS`."""
-    try:
-        summary: dict[str, Any] = json.loads((path / SUMMARY).read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"'{path / SUMMARY}' is damaged ({error}); run `flora predict` again.") from error
-    model = summary.pop("model", None) or {}
+    from flora.products.result import open_result
+
+    summary = dict(open_result(path).summary)
+    model = summary.pop("model", None)
+    model = model if isinstance(model, dict) else {}
     weights = {"weights": model.get("weights"), "weights_sha256": model.get("weights_sha256")}
     return {key: _plain(value) for key, value in (summary | weights).items() if value not in (None, "")}
 

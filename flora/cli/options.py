@@ -32,7 +32,9 @@ Cluster = Annotated[str | None, option("Address of a dask scheduler whose worker
 Bands = Annotated[str | None, option("Names of the bands in their order, such as VH,VV.", READING)]
 Scale = Annotated[str, option("auto, db, power or amplitude, such as 'power x 10000'.", READING)]
 NoCrs = Annotated[bool, option("Take a scene without CRS; results are in px.", READING, "--no-crs")]
-Optical = Annotated[Path | None, option("Optical image of these days or from before the event.", READING)]
+Optical = Annotated[
+    Path | None, option("Optical image from the same days as the radar, or from before the event.", READING)
+]
 OpticalMask = Annotated[
     Path | None,
     option("Raster on the optical image's grid, not 0 where it must not be used: cloud, shadow.", READING),

@@ -132,13 +132,14 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
     """Prints what was found and written, for people."""
     for summary in summaries:
         print_rows(rows_of(summary), title=summary.scene)
-        if summary.note:
-            say(summary.note)
+        for sentence in filter(None, [summary.note, *summary.remarks]):
+            say(sentence)
 
 
 def rows_of(summary: Summary) -> dict[str, object]:
     """Gives what a person wants to know of a result, by name; None for what is unknown."""
     area = None if summary.water_km2 is None else f"{summary.water_km2:.2f} km²"
+    usable = summary.optical_image.get("usable_share")
     how = f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s"
     return {
         "water": area or f"{summary.water_pixels} px",
@@ -146,6 +147,7 @@ def rows_of(summary: Summary) -> dict[str, object]:
         "read as": summary.sar_scale["why"].removeprefix("Read as ").rstrip(".") or None,
         "bands": summary.bands or None,
         "optical image": summary.optical_image.get("read_as"),
+        "optical image usable": None if usable is None else f"on {usable:.1%} of the scene",
         "time taken": f"{how}, {summary.precision} on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),

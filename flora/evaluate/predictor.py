@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, Protocol
 
 import torch
 from torch import Tensor
 
-from flora.chip import Batch
-from flora.errors import ConfigError
+from flora.chip import Batch, Chip
+from flora.errors import ConfigError, DataError
 from flora.model.family import Network
 
 Cue = Literal["none", "prior", "optical"]
@@ -80,3 +81,24 @@ class NetworkPredictor:
             output = self.model(batch.sar, batch.sar_valid, optical, optical_valid)
         probability = torch.sigmoid(output.water_logits.float() / self.temperature)
         return Prediction(probability.cpu(), output.optical.float().cpu())
+
+
+def require_cue(chips: Iterable[Chip], cue: Cue) -> None:
+    """Checks that some chip has the image that the network is to see; reads chips until one has.
+
+    Without it radar alone would be scored under the cue's name.
+
+    Args:
+        chips: What is to be scored.
+        cue: `none`, `prior` or `optical`.
+
+    Raises:
+        DataError: No chip has a valid pixel of it.
+    """
+    if cue == "none":
+        return
+    if not any((valid := getattr(chip, f"{cue}_valid")) is not None and valid.any() for chip in chips):
+        raise DataError(
+            f"None of the chips has the image of cue '{cue}'; expected some with it. Leave out --cue to score radar "
+            "alone, or choose another dataset."
+        )

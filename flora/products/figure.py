@@ -9,9 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from flora.products.ground import Ground
+from flora.products.ground import Ground, drawn
 
 Rgb = tuple[int, int, int]
 
@@ -62,7 +63,7 @@ def draw_sheet(panels: Sequence[Panel], words: Words, ground: Ground, thinned: f
     """Draws a sheet.
 
     Args:
-        panels: Pictures of one size, left to right.
+        panels: Pictures of one size, left to right, their rows and columns as in the scene.
         words: What it says.
         ground: Size of a pixel of the scene on the ground, and north.
         thinned: Pixels of the scene, across, in one of the pictures.
@@ -83,7 +84,7 @@ def draw_sheet(panels: Sequence[Panel], words: Words, ground: Ground, thinned: f
         x = left + place * (width + GAP)
         _fitted(draw, (x, top), panel.title, width, 20, bold=True)
         _fitted(draw, (x, top + 27), panel.note, width, 14, color=SOFT)
-        sheet.paste(panel.picture, (x, top + 52))
+        sheet.paste(Image.fromarray(drawn(np.asarray(panel.picture), ground)), (x, top + 52))
     _scale_bar(draw, (left, below + 22), width, ground, thinned)
     _legend(draw, (left + width + GAP, below + 22), words.legend)
     if ground.north is not None:

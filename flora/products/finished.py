@@ -37,7 +37,7 @@ class FinishedTiles:
         if not self._sums:
             shutil.rmtree(folder, ignore_errors=True)
             folder.mkdir(parents=True)
-            (folder / MANIFEST).write_text(json.dumps({"fingerprint": fingerprint}) + "\n")
+        self._write_manifest(fingerprint)
 
     def __contains__(self, index: Index) -> bool:
         return index in self._sums
@@ -55,13 +55,20 @@ class FinishedTiles:
         checksum = _checksum(partial)
         partial.replace(file)
         with self._lock, (self.folder / MANIFEST).open("a") as manifest:
-            manifest.write(json.dumps({"tile": index, "crc32": checksum}) + "\n")
+            manifest.write(json.dumps(_entry(index, checksum)) + "\n")
             self._sums[index] = checksum
 
     def read(self, index: Index) -> Blocks:
         """Gives the blocks of a finished tile."""
         with np.load(self._file(index), allow_pickle=False) as stored:
             return dict(stored)
+
+    def _write_manifest(self, fingerprint: str) -> None:
+        """Writes what is known anew: a line that was cut off would swallow the next one."""
+        lines = [{"fingerprint": fingerprint}, *(_entry(index, found) for index, found in self._sums.items())]
+        partial = (self.folder / MANIFEST).with_suffix(".partial")
+        partial.write_text("".join(json.dumps(line) + "\n" for line in lines))
+        partial.replace(self.folder / MANIFEST)
 
     def _earlier(self, fingerprint: str) -> dict[Index, int]:
         lines = _lines(self.folder / MANIFEST)
@@ -81,6 +88,10 @@ class FinishedTiles:
 def fingerprint_of(*facts: Any) -> str:
     """Gives one text for everything that decides the pixels."""
     return hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _entry(index: Index, checksum: int) -> dict[str, Any]:
+    return {"tile": index, "crc32": checksum}
 
 
 def _lines(manifest: Path) -> list[dict[str, Any]]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 
 from flora.products.ellipsoid import ellipsoid_of
@@ -20,11 +22,14 @@ class Ground:
         pixel: Height and width of the middle pixel; in m, or 1 and 1 in px where `unit` is `px`.
         unit: `m`, or `px` for a grid without CRS.
         north: Direction of north at the scene's middle as it is seen, clockwise from up, degrees; None without CRS.
+        flipped: Whether rows and columns are drawn the other way round, so that nothing is seen in a mirror; files
+            keep theirs.
     """
 
     pixel: tuple[float, float]
     unit: str
     north: float | None
+    flipped: tuple[bool, bool] = (False, False)
 
 
 def ground_of(geobox: GeoBox) -> Ground:
@@ -56,5 +61,22 @@ def ground_of(geobox: GeoBox) -> Ground:
     s, t = math.sin(math.radians(down)), -math.sin(math.radians(right))
     northwards = s * math.cos(math.radians(right)) + t * math.cos(math.radians(down))
     turn = math.copysign(1, northwards)
-    north = math.degrees(math.atan2(turn * s, -turn * t))
-    return Ground((height / STEP, width / STEP), "m", north)
+    # Of a grid along the axes of its map, rows that run up and columns that run left are drawn down and right.
+    upside_down, mirrored = (e > 0, a < 0) if b == d == 0 else (False, False)
+    rightwards, upwards = -turn * s if mirrored else turn * s, turn * t if upside_down else -turn * t
+    north = math.degrees(math.atan2(rightwards, upwards))
+    return Ground((height / STEP, width / STEP), "m", north, (upside_down, mirrored))
+
+
+def drawn(picture: NDArray[np.uint8], ground: Ground) -> NDArray[np.uint8]:
+    """Gives a picture of the grid as it is drawn.
+
+    Args:
+        picture: Colours, (H, W, 3), rows and columns as in the grid.
+        ground: Says which of them are flipped.
+
+    Returns:
+        The picture, same shape.
+    """
+    rows, columns = (slice(None, None, -1 if flipped else 1) for flipped in ground.flipped)
+    return picture[rows, columns]

@@ -107,7 +107,9 @@ def layers_of(
     layers = [
         first,
         Layer("water", water, _water_spec(tags)),
-        reflectance_layer("optical", prediction["optical"], tags),
+        reflectance_layer(
+            "optical", prediction["optical"], tags, optical_given=bool(prediction.attrs.get("optical_prior"))
+        ),
     ]
     if uncertainty:
         layers.append(reflectance_layer("optical_uncertainty", prediction["optical_spread"], tags))
@@ -135,13 +137,30 @@ def _water_spec(tags: dict[str, str]) -> CogSpec:
     )
 
 
-def reflectance_layer(name: str, layer: xr.DataArray, tags: dict[str, str]) -> Layer:
+def origin_words(optical_given: bool) -> str:
+    """Says where the optical picture comes from.
+
+    Args:
+        optical_given: Whether the network saw an optical image beside the radar; where nothing changed, it repeats it.
+
+    Returns:
+        Words to be put behind a comma or semicolon.
+    """
+    if optical_given:
+        return "reconstructed from radar and an optical image, parts of which it repeats"
+    return "reconstructed from radar, not photographed"
+
+
+def reflectance_layer(
+    name: str, layer: xr.DataArray, tags: dict[str, str], *, optical_given: bool = False
+) -> Layer:
     """Gives the file of the optical picture, or of its spread.
 
     Args:
         name: `optical`, or another name for the spread.
         layer: Reflectance, (band, y, x), NaN where invalid.
         tags: What the file says of its making.
+        optical_given: Whether the network saw an optical image beside the radar.
 
     Returns:
         The file, in steps of 0.0001.
@@ -149,7 +168,7 @@ def reflectance_layer(name: str, layer: xr.DataArray, tags: dict[str, str]) -> L
     picture = name == "optical"
     bands = RGB_BANDS if picture else tuple(f"{band} spread" for band in RGB_BANDS)
     note = (
-        "red, green, blue as a satellite would have seen them; reconstructed from radar, not photographed"
+        f"red, green, blue as a satellite would have seen them; {origin_words(optical_given)}"
         if picture
         else "Laplace scale of the reconstructed reflectance: how far off it may be"
     )

@@ -82,8 +82,8 @@ TITLES: Final = {
     "exclusion": "Exclusion: where the map is not to be trusted",
     "advisory": "Advisory: where to look twice",
     "change": "Change between two scenes",
-    "optical": "Optical picture, reconstructed from radar, reflectance",
-    "optical_display": "Optical picture, reconstructed from radar, for the eye",
+    "optical": "Optical picture, reconstructed, reflectance",
+    "optical_display": "Optical picture, reconstructed, for the eye",
     "optical_uncertainty": "Uncertainty of the optical picture",
 }
 

@@ -16,11 +16,12 @@ from pyproj import CRS, Transformer
 
 from flora.products.colors import Picture
 from flora.products.figure import length_text, round_length
-from flora.products.ground import Ground, ground_of
+from flora.products.ground import Ground, drawn, ground_of
 from flora.raster.grid import apply_affine
 
 LINES = 3  # of the graticule across the shorter side, about
 SAMPLES = 65  # points of a line, and places along a side where its ends are looked for
+LETTER = 7.5  # px; width of a letter of a name, and rather more than less
 QUALITY = 88  # of a JPEG; a page stays under a megabyte or two, as radar is all noise
 STEPS = (1.0, 2.0, 5.0)
 
@@ -80,7 +81,7 @@ def draw_map(picture: Picture, frame: Frame, title: str, note: str) -> str:
     fine = (
         (width, height) if larger else (min(2 * width, picture.shape[1]), min(2 * height, picture.shape[0]))
     )
-    shown = Image.fromarray(picture).resize(fine, filter_)
+    shown = Image.fromarray(drawn(picture, frame.ground)).resize(fine, filter_)
     over = "".join([*_graticule(frame), _scale_bar(frame), _north(frame)])
     return (
         f"<figure><h3>{escape(title)}</h3>"
@@ -101,7 +102,7 @@ def _graticule(frame: Frame) -> list[str]:
     if not frame.geobox.crs:
         return []
     lon, lat = _border(frame)
-    drawn = []
+    lines = []
     for values, others, meridian in ((lon, lat, True), (lat, lon, False)):
         low, high = float(values.min()), float(values.max())
         if not np.isfinite([low, high, *others]).all() or high - low > 180:
@@ -111,8 +112,9 @@ def _graticule(frame: Frame) -> list[str]:
         for degree in np.arange(math.ceil(low / step), math.floor(high / step) + 1) * step:
             at = np.full(SAMPLES, degree)
             points = _to_page(frame, at, along) if meridian else _to_page(frame, along, at)
-            drawn += _line(points, frame, _degree_text(float(degree), step, meridian), meridian)
-    return drawn
+            name = _degree_text(float(degree), step, meridian)
+            lines += _line(points, frame, name, meridian, step / (high - low) * frame.size[0])
+    return lines
 
 
 def _border(frame: Frame) -> tuple[Points, Points]:
@@ -135,20 +137,29 @@ def _to_page(frame: Frame, lon: Points, lat: Points) -> Points:
         x = lon  # PROJ would bring it back to ±180
     col, row = apply_affine(~frame.geobox.transform, np.asarray(x), np.asarray(y))
     height, width = frame.geobox.shape.yx
-    return np.stack([col / width * frame.size[0], row / height * frame.size[1]], axis=1)
+    upside_down, mirrored = frame.ground.flipped
+    across, down = (width - col if mirrored else col) / width, (height - row if upside_down else row) / height
+    return np.stack([across * frame.size[0], down * frame.size[1]], axis=1)
 
 
-def _line(points: Points, frame: Frame, name: str, meridian: bool) -> list[str]:
+def _line(points: Points, frame: Frame, name: str, meridian: bool, apart: float) -> list[str]:
+    """Draws a line and its name; `apart` px from it are the next ones."""
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-    drawn = [f'<polyline class="grid" points="{path}"/>']
+    line = f'<polyline class="grid" points="{path}"/>'
     # A meridian is named at the top, a parallel at the left, where the other things on the map are not.
     along, across = (1, 0) if meridian else (0, 1)
     order = np.argsort(points[:, along])
     place = float(np.interp(0, points[order, along], points[order, across]))
-    if 20 < place < frame.size[across] - 20:
-        x, y = (place + 3, 11) if meridian else (3, place - 3)
-        drawn.append(f'<text class="degree" x="{x:.1f}" y="{y:.1f}">{name}</text>')
-    return drawn
+    if not 20 < place < frame.size[across] - 20:
+        return [line]
+    x, y, end, wide = place + 3, 11.0, "", len(name) * LETTER
+    if not meridian:
+        x, y = 3, place - 3
+    elif x + wide > frame.size[0]:
+        if apart < 2 * wide + 6:  # left of its line, it would lie on the name of the next one
+            return [line]
+        x, end = place - 3, ' text-anchor="end"'
+    return [line, f'<text class="degree" x="{x:.1f}" y="{y:.1f}"{end}>{name}</text>']
 
 
 def round_degrees(wanted: float) -> float:

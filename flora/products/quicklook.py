@@ -25,6 +25,7 @@ from flora.products.colors import (
 )
 from flora.products.figure import Panel, Words, draw_sheet
 from flora.products.ground import Ground, ground_of
+from flora.products.layers import origin_words
 from flora.products.summary import NOTICE, Summary
 from flora.products.thumbnail import STRIP, RadarThumbnail, block_sum, thin_file, thin_radar, thinning, thins
 
@@ -148,10 +149,10 @@ def _captions(summary: Summary) -> list[tuple[str, str]]:
         return f"{name} {limits[0]:g}…{limits[1]:g}".replace("-", "−")
 
     bands = (span("red VV", VV_RANGE), span("green VH", VH_RANGE), span("blue VV/VH", RATIO_RANGE))
-    source = "radar and an optical image" if summary.optical_prior else "radar"
+    source = origin_words(summary.optical_prior).removeprefix("reconstructed ")
     return [
         ("Radar", " · ".join(bands) + " dB"),
-        ("Optical, reconstructed", f"from {source}, not photographed; reflectance 0…{1 / GAIN:.2f}"),
+        ("Optical, reconstructed", f"{source}; reflectance 0…{1 / GAIN:.2f}"),
         ("Water", f"probability ≥ {summary.threshold:.2f}, over the reconstructed picture"),
     ]
 

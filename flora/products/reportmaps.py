@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Iterator
 from html import escape
+from typing import Any
 
 import numpy as np
 import xarray as xr
@@ -51,10 +53,10 @@ def _maps(result: Result) -> Iterator[str]:
 
 def _scenes(result: Result, frame: Frame) -> Iterator[tuple[str, xr.Dataset]]:
     """Opens the radar again, with its titles; what is gone or another by now is left out."""
-    scene = _opened(result.summary.get("sources"))
+    scene = _opened(result, "sources")
     if scene is None or tuple(scene["VV"].shape) != tuple(frame.geobox.shape.yx):
         return
-    earlier = _opened(result.summary.get("before_sources"), like=scene)
+    earlier = _opened(result, "before_sources", like=scene)
     if earlier is not None:
         yield _titled("Radar before", result.summary.get("before_time")), earlier
     yield _titled("Radar", result.summary.get("time")), scene
@@ -64,15 +66,25 @@ def _titled(title: str, time: object) -> str:
     return f"{title}, {str(time)[:10]}" if time else title
 
 
-def _opened(sources: object, like: xr.Dataset | None = None) -> xr.Dataset | None:
-    """Opens a scene, on the grid of another where one is given; None where it is gone, or lies elsewhere by now."""
+def _opened(result: Result, key: str, like: xr.Dataset | None = None) -> xr.Dataset | None:
+    """Opens a scene as it was read for the map, on the grid of another where one is given; None where it is gone."""
+    sources = result.summary.get(key)
     if not isinstance(sources, list) or not sources:
         return None
-    try:
-        scene: xr.Dataset = open_sar(sources, crs_required=False)
-        return scene if like is None else align_scene(scene, like)
-    except FloraError:
-        return None
+    for reading in _readings(result.summary):
+        with contextlib.suppress(FloraError):
+            scene: xr.Dataset = open_sar(sources, crs_required=False, **reading)
+            return scene if like is None else align_scene(scene, like)
+    return None
+
+
+def _readings(summary: dict[str, Any]) -> list[dict[str, Any]]:
+    """Gives bands and scale to open a scene with; where they were not noted, what it was read as, then what it says."""
+    noted = summary.get("reading")
+    if isinstance(noted, dict) and noted:
+        return [{"bands": noted.get("bands"), "scale": noted.get("scale") or "auto"}]
+    read_as = (summary.get("sar_scale") or {}).get("read_as")
+    return [{"scale": str(read_as)}, {}] if read_as else [{}]
 
 
 def _map_words(result: Result) -> tuple[str, str]:

@@ -108,6 +108,23 @@ def open_result(folder: str | Path) -> Result:
     return Result(path, summary)
 
 
+def require_absent(files: Sequence[Path], overwrite: bool) -> None:
+    """Checks that files may be written.
+
+    Args:
+        files: The files to be.
+        overwrite: Whether older ones may be replaced.
+
+    Raises:
+        OutputError: One of them is there, and may not be replaced.
+    """
+    taken = next((file for file in files if file.exists()), None)
+    if taken and not overwrite:
+        raise OutputError(
+            f"'{taken}' exists already; nothing is overwritten unasked. Pass --overwrite to replace it."
+        )
+
+
 @contextlib.contextmanager
 def added(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Path]:
     """Gives a hidden folder whose files move into `folder` when the block ends well, and vanish when it does not.
@@ -123,11 +140,7 @@ def added(folder: Path, names: Sequence[str], *, overwrite: bool) -> Iterator[Pa
     Raises:
         OutputError: The place cannot be written, or is taken.
     """
-    taken = next((name for name in names if (folder / name).exists()), None)
-    if taken and not overwrite:
-        raise OutputError(
-            f"'{folder / taken}' exists already; nothing is overwritten unasked. Pass --overwrite to replace it."
-        )
+    require_absent([folder / name for name in names], overwrite)
     try:
         hidden = Path(tempfile.mkdtemp(prefix=".partial-", dir=folder))
     except OSError as error:

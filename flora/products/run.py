@@ -12,7 +12,8 @@ from flora.checkpoint import load
 from flora.errors import FloraError, InputError, OutputError
 from flora.products.folder import require_free
 from flora.products.summary import Summary
-from flora.products.write import Progress, write_prediction
+from flora.products.usable import open_usable
+from flora.products.write import Progress, scene_grid, write_prediction
 from flora.raster import open_sar, require_valid
 from flora.scene import DEFAULT_TILE, group_scenes, predict
 
@@ -60,7 +61,7 @@ def run_predict(
         bands: Names of the bands in their order; see `flora.open_sar`.
         scale: What the values are: `auto`, `db`, `power` or `amplitude`; see `flora.open_sar`.
         no_crs: Take scenes without CRS, in pixels.
-        optical: An optical image of the same days or from before the event, for one scene; None for radar alone.
+        optical: An optical image from the same days or from before the event, for one scene; None for radar alone.
         optical_mask: A raster on the optical image's grid, not 0 where it must not be used (cloud, shadow).
         tta: Average over four flips, at four times the cost.
         backend: `auto`, `torch`, `onnx` or `openvino`.
@@ -78,7 +79,11 @@ def run_predict(
             scenes before the faulty one stay; of that one nothing is left.
     """
     options = {"bands": bands, "scale": scale, "crs_required": not no_crs}
-    scenes = [open_sar(group, **options) for group in group_scenes(paths)]  # type: ignore[arg-type]
+    reading = {"bands": list(bands) if bands else None, "scale": scale}
+    scenes = [
+        open_sar(group, **options).assign_attrs(reading=reading)  # type: ignore[arg-type]
+        for group in group_scenes(paths)
+    ]
     _check_places(scenes, Path(out).expanduser(), overwrite)
     if optical_mask is not None and optical is None:
         raise InputError("A mask was given without the optical image that it masks; give both or neither.")
@@ -89,7 +94,11 @@ def run_predict(
     for scene in scenes:
         require_valid(scene)
     checkpoint = load(weights)
-    picture = _optical(optical, optical_mask, scenes[0]) if optical is not None else None
+    picture, share = None, 0.0
+    if optical is not None:
+        picture, share = open_usable(
+            optical, scene_grid(scenes[0]), mask=optical_mask, crs_required=not no_crs
+        )
     predictions = [
         predict(
             s,
@@ -103,6 +112,8 @@ def run_predict(
         )
         for s in scenes
     ]
+    if picture is not None:
+        predictions[0].attrs["optical_image"]["usable_share"] = round(share, 4) or share
     sizes = [p["water_probability"].data.npartitions for p in predictions]
     summaries = []
     with _client(cluster):
@@ -133,13 +144,6 @@ def _check_places(scenes: Sequence[xr.Dataset], out: Path, overwrite: bool) -> N
         )
     for name in names:
         require_free(out / name, overwrite)
-
-
-def _optical(path: str | Path, mask: str | Path | None, scene: xr.Dataset) -> xr.Dataset:
-    from flora.raster import open_optical
-
-    picture: xr.Dataset = open_optical(path, scene["VV"].odc.geobox, mask=mask)
-    return picture
 
 
 def _shifted(progress: Progress | None, before: int, total: int) -> Progress | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,7 +14,7 @@ from odc.geo.geobox import GeoBox
 from flora.errors import InputError, OutputError
 from flora.products.folder import SUMMARY_FILE
 from flora.products.geographic import Globe, split_at_antimeridian
-from flora.products.result import OBSERVED_WATER, Result, added, open_result
+from flora.products.result import OBSERVED_WATER, Result, added, open_result, require_absent
 from flora.products.stacassets import assets_of
 from flora.products.stacschema import EXTENSIONS, stac_faults
 
@@ -58,6 +58,7 @@ def write_catalog(
             f"'{folder}' holds no result of FLoRA; expected folders with {SUMMARY_FILE}. Give the --out of "
             "`flora predict`."
         )
+    require_absent([*(place / ITEM_FILE for place in found), root / CATALOG_FILE], overwrite)
     items = {place: _linked(item_of(open_result(place), _name(place, root)), place, root) for place in found}
     catalog = _catalog(root, items, title)
     if check:
@@ -179,6 +180,10 @@ def _footprint(parts: list[shapely.Polygon]) -> dict[str, Any]:
 
 
 def _time(summary: dict[str, Any]) -> dict[str, Any]:
+    """Gives the moment; or the day, or all the time that there are scenes of, where that is all that is known."""
+    day = _day(summary.get("time"))
+    if day:
+        return {"datetime": None, "start_datetime": f"{day}T00:00:00Z", "end_datetime": f"{day}T23:59:59Z"}
     time = _utc(summary.get("time"))
     if time:
         return {"datetime": time}
@@ -187,6 +192,14 @@ def _time(summary: dict[str, Any]) -> dict[str, Any]:
         "start_datetime": LAUNCH,
         "end_datetime": _utc(summary.get("created")) or _now(),
     }
+
+
+def _day(text: object) -> str | None:
+    """Gives a time that is a date alone, as in 2024-05-06 or 20240506; None where it tells more or nothing."""
+    try:
+        return date.fromisoformat(str(text)).isoformat()
+    except ValueError:
+        return None
 
 
 def _utc(text: object) -> str | None:

@@ -21,6 +21,7 @@ from flora.products.area import AreaTally
 from flora.products.folder import SUMMARY_FILE
 
 MIB = 2**20
+LEAST_SIDE = 64  # px; of smaller clips even open water is called land
 NO_CRS = "The scene has no CRS: outputs are in pixels and areas are unknown."
 NOTICE = "Contains modified Copernicus Sentinel data."
 
@@ -48,7 +49,8 @@ class Summary:
         threshold: Probability from which a pixel is water.
         model: Weights file, its checksum and what is known of its training.
         optical_prior: An optical image was given beside the radar.
-        optical_image: Its files, its time and how it was read; empty without one.
+        optical_image: Its files, its time, how it was read and, from `flora predict`, the `usable_share` of the scene
+            where it has data and is not masked; empty without one.
         tile: Side of a tile, px.
         margin: What a tile read around its core, px.
         precision: Number format of the convolutions.
@@ -62,6 +64,8 @@ class Summary:
         created: When the product was made, ISO 8601, UTC.
         folder: Where the product is.
         files: Path of each file by its name.
+        remarks: Sentences about this run that a person should read.
+        reading: The `bands` and `scale` that the scene was opened with; empty where they are not known.
     """
 
     scene: str
@@ -96,6 +100,8 @@ class Summary:
     created: str
     folder: Path = field(default_factory=Path)
     files: dict[str, Path] = field(default_factory=dict)
+    remarks: list[str] = field(default_factory=list)
+    reading: dict[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         """Gives the summary with paths as text, as `--json` prints it."""
@@ -171,7 +177,18 @@ def summarize(
         machine={"cpu_threads": os.cpu_count(), "system": platform.platform()},
         versions=_versions(),
         created=datetime.now(UTC).isoformat(timespec="seconds"),
+        remarks=_remarks(height, width),
+        reading=dict(attrs.get("reading", {})),
     )
+
+
+def _remarks(height: int, width: int) -> list[str]:
+    if min(height, width) >= LEAST_SIDE:
+        return []
+    return [
+        f"The scene is {height} x {width} px; under {LEAST_SIDE} px a side the network sees too little around, and "
+        "what it calls water or land is a guess. Give a larger window."
+    ]
 
 
 def _crs_name(geobox: GeoBox) -> str | None:

@@ -20,7 +20,7 @@ import flora
 from flora.memory import give_back
 from flora.products.area import AreaTally
 from flora.products.finished import FinishedTiles, fingerprint_of
-from flora.products.folder import SUMMARY_FILE, staged
+from flora.products.folder import SUMMARY_FILE, derived_words, staged
 from flora.products.layers import WATER_CLASSES, Layer, layers_of
 from flora.products.quicklook import radar_thumbnail, thinned_radar, write_quicklook
 from flora.products.stream import Blocks, Index, stream
@@ -62,7 +62,7 @@ def write_prediction(
         scene: What it was predicted from, as `flora.open_sar` gives it.
         out_dir: Folder of products; created where it is missing.
         name: Folder of this product; None for the scene's name.
-        overwrite: Whether an older product of this name is replaced.
+        overwrite: Whether an older product of this name is replaced; what else lies in its folder is kept.
         float_probability: Store the probability as float32 instead of steps of 0.0001.
         uncertainty: Also write `optical_uncertainty.tif`.
         resume: Keep finished tiles of a run that fails, and go on from those of an earlier one.
@@ -105,7 +105,8 @@ def write_prediction(
         summary = summarize(scene, prediction, geobox, tally, usage.seconds, usage.peak_bytes)
         names = [f"{layer.name}.tif" for layer in layers] + [QUICKLOOK_FILE, SUMMARY_FILE]
         files = {Path(file).stem: target / file for file in names}
-        summary = replace(summary, folder=target, files=files)
+        remarks = [*summary.remarks, derived_words(target, names)]
+        summary = replace(summary, folder=target, files=files, remarks=[each for each in remarks if each])
         summary.write(folder)
         if resume:
             _unpack(folder, hidden)
@@ -137,7 +138,8 @@ def tags_of(prediction: xr.Dataset, scene: xr.Dataset, geobox: GeoBox) -> dict[s
 def open_sinks(layers: Sequence[Layer], folder: Path, geobox: GeoBox) -> Iterator[dict[str, CogSink]]:
     """Opens a file for each layer; they become COGs when the block ends well, and vanish when it does not.
 
-    Two are laid out at a time: GDAL packs blocks in parallel but makes overviews and statistics in one thread.
+    Two are laid out at a time: blocks come packed from where they were made, but one thread a file makes the overviews
+    that are still missing, takes the statistics and copies the blocks into their order.
     """
     with contextlib.ExitStack() as stack:
         sinks = {

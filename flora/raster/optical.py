@@ -75,7 +75,8 @@ class Picture:
         valid &= ~absent(values, [layer.band.dtype for layer in self.layers])
         if self.mask is not None:
             marked, seen = self.mask.file.read(self.mask.band.index, rows, columns, shape)
-            valid &= seen & (marked == 0)
+            # A mask of whole numbers that declares 0 to be no data means by it: no cloud.
+            valid &= (seen | _zero_is_absent(self.mask)) & (marked == 0)
         values = values - self.offset
         valid &= possible(values / self.divisor)
         if self.offset:
@@ -162,6 +163,10 @@ def _mask_layer(mask: str | Path | None, file: RasterFile) -> Layer | None:
     found = describe(mask)
     require_same_grid([file, found], "an optical image and its mask")
     return Layer(found, found.bands[0])
+
+
+def _zero_is_absent(mask: Layer) -> bool:
+    return mask.band.nodata == 0 and np.issubdtype(np.dtype(mask.band.dtype), np.integer)
 
 
 def _warp(picture: Picture, own: GeoBox, target: GeoBox, file: RasterFile) -> tuple[str, Any]:
