@@ -16,6 +16,7 @@ from rio_cogeo.cogeo import cog_validate
 from standin import StandInCheckpoint, make_scene
 
 import flora
+from flora.cli import main
 from flora.errors import ConfigError, InputError
 from flora.products.flood import map_flood
 from flora.products.report import write_report
@@ -235,3 +236,50 @@ def _elsewhere(path: Path) -> Path:
     with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as file:
         file.transform = file.transform * Affine.translation(10_000, 0)
     return path
+
+
+def rewritten(path: Path, values: np.ndarray, like: Path, nodata: float | None = None) -> Path:
+    """Writes a plain raster on the grid of another."""
+    with rasterio.open(like) as file:
+        profile = {"crs": file.crs, "transform": file.transform, "height": values.shape[0]}
+    profile |= {"driver": "GTiff", "count": 1, "width": values.shape[1], "dtype": str(values.dtype)}
+    with rasterio.open(path, "w", nodata=nodata, **profile) as out:
+        out.write(values, 1)
+    return path
+
+
+def test_water_of_unknown_reference_is_told(
+    files: dict[str, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A mask whose 0 is no-data says nothing of land: without a word there would seem to be no flood."""
+    mask = np.zeros((70, 70), np.uint8)
+    mask[:, :10] = 1
+    reference = rewritten(tmp_path / "mask.tif", mask, files["after"], nodata=0)
+    out = tmp_path / "out"
+    arguments = ["flood", str(files["after"]), "--reference-water", str(reference), "--out", str(out)]
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--weights", str(files["weights"])])
+    assert not end.value.code
+    said = capsys.readouterr()
+    told = json.loads((out / "after" / "summary.json").read_text())
+    layers = {}
+    for name in ("observed_water", "observed_flood", "reference_water"):
+        with rasterio.open(out / "after" / f"{name}.tif") as file:
+            layers[name] = file.read(1)
+    unknown = int(((layers["observed_water"] == 1) & (layers["observed_flood"] == 255)).sum())
+    assert told["reference_unknown_pixels"] == unknown > 0.1 * told["water_pixels"]
+    assert told["reference_unknown_km2"] == pytest.approx(unknown * 1e-4 / 0.9996**2, rel=1e-3)
+    assert told["reference_water_pixels"] == 700
+    assert f"{told['reference_unknown_km2']:.2f} km²" in said.out
+    assert f"{told['reference_water_km2']:.2f} km²: a mask" in said.out
+    assert "The reference is unknown for" in said.err
+    assert "-a_nodata none" in said.err
+    page = write_report(out / "after").read_text()
+    for words in ("The reference is unknown for", "of it, reference unknown", "water, reference unknown"):
+        assert words in page
+    from flora.products.floodpicture import unknown_reference
+
+    water = np.array([1, 1, 0, np.nan], np.float32)
+    np.testing.assert_array_equal(
+        unknown_reference(water, np.array([1, np.nan, 0, np.nan], np.float32)), [0, 1, 0, np.nan]
+    )

@@ -83,8 +83,11 @@ def flood(
         print_json(summary.to_dict())
         return
     print_rows(_rows(summary), title=summary.scene)
-    if summary.note:
-        say(summary.note)
+    from flora.products.floodsummary import remedy_for_unknown
+
+    for sentence in (summary.note, remedy_for_unknown(summary.to_dict())):
+        if sentence:
+            say(sentence)
 
 
 def _rows(summary: FloodSummary) -> dict[str, object]:
@@ -93,13 +96,16 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
     def area(square_km: float | None) -> str | None:
         return None if square_km is None else f"{square_km:.2f} km²"
 
+    unknown = summary.reference_unknown_pixels
+    reference = area(summary.reference_water_km2) or f"{summary.reference_water_pixels} px"
     return {
         "flood": area(summary.flood_km2) or f"{summary.flood_pixels} px",
         "of it not excluded": area(summary.flood_outside_exclusion_km2),
         "all water": area(summary.water_km2) or f"{summary.water_pixels} px",
+        "of it, reference unknown": area(summary.reference_unknown_km2) or f"{unknown} px" if unknown else None,
         "excluded": area(summary.excluded_km2),
         "receded water": area(summary.change_km2.get("receded_water")),
-        "reference water": summary.reference,
+        "reference water": f"{reference}: {summary.reference}",
         "time taken": f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s, on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),

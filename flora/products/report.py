@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import flora
+from flora.products.floodsummary import remedy_for_unknown, warn_of_unknown
 from flora.products.landcover import in_order
 from flora.products.layerstyle import TITLES
 from flora.products.reportmaps import map_section
@@ -53,6 +54,8 @@ def _page(result: Result) -> str:
     alerts = [SIMULATED_NOTE] if result.simulated else []
     if not result.summary.get("crs"):
         alerts.append("The scene has no place on Earth: areas are unknown.")
+    if warning := warn_of_unknown(result.summary):
+        alerts.append(f"{warning} {remedy_for_unknown(result.summary)}")
     notice = "" if result.simulated else f" {NOTICE}"
     parts = [
         f"<header><h1>{title}: {escape(result.name)}</h1><p>{escape(when)}</p></header>",
@@ -92,6 +95,9 @@ def _numbers(figures: list[Figures], result: Result) -> str:
         if told.flood_km2 is not None:
             flood = ("flood", _area(told.flood_km2), _range(told.flood_low_km2, told.flood_high_km2))
             shown.insert(0, flood)
+        if result.summary.get("reference_unknown_pixels"):
+            unknown = float(result.summary["reference_unknown_km2"] or 0)
+            shown.append(("of it, reference unknown", _area(unknown), "not counted as flood"))
         if told.people_in_flood is not None or told.people_in_water is not None:
             kind = "water" if told.people_in_flood is None else "flood"
             people = told.people_in_water if told.people_in_flood is None else told.people_in_flood
