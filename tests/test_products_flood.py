@@ -13,6 +13,7 @@ from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from rio_cogeo.cogeo import cog_validate
+from scene_files import SIZE, write_scene, write_weights
 from standin import StandInCheckpoint, make_scene
 
 import flora
@@ -131,11 +132,27 @@ def test_a_reference_that_is_neither_is_refused(scenes) -> None:
         map_flood(scenes[0], weights=StandInCheckpoint(), reference_threshold=0)
 
 
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.float32([0, 0.3, 0.9]), "holds 0.3 and nothing above 1; .* Multiply a fraction by 100"),
+        (np.uint8([1, 2, 2]), "holds no more than 2; .* Recode classes to 1 water and 0 land"),
+    ],
+)
+def test_a_reference_that_never_counts_is_refused(scenes, values: np.ndarray, said: str) -> None:
+    """Fractions and codes of classes lie below any threshold: every river would be flood."""
+    reference = raster(values[np.indices(UTM.shape)[1] % 3])
+    with pytest.raises(InputError, match=said):
+        map_flood(scenes[0], reference_water=reference, weights=StandInCheckpoint())
+    given = map_flood(
+        scenes[0], reference_water=reference, reference_threshold=0.5, weights=StandInCheckpoint()
+    )
+    assert given.attrs["reference"] == "occurrence of at least 0.5 %"
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """Two scenes on one lattice, the earlier one shifted, and what is known of the place."""
-    from scene_files import SIZE, write_scene, write_weights
-
     coarse = GeoBox((30, 30), Affine(30, 0, 479_950, 0, -30, 6_680_050), "EPSG:32721")
     columns = np.indices(coarse.shape)[1]
     layers = {
@@ -254,11 +271,12 @@ def test_water_of_unknown_reference_is_told(
     """A mask whose 0 is no-data says nothing of land: without a word there would seem to be no flood."""
     mask = np.zeros((70, 70), np.uint8)
     mask[:, :10] = 1
+    write_scene(files["after"], value=-25.0)
     reference = rewritten(tmp_path / "mask.tif", mask, files["after"], nodata=0)
     out = tmp_path / "out"
     arguments = ["flood", str(files["after"]), "--reference-water", str(reference), "--out", str(out)]
     with pytest.raises(SystemExit) as end:
-        main([*arguments, "--weights", str(files["weights"])])
+        main(arguments)
     assert not end.value.code
     said = capsys.readouterr()
     told = json.loads((out / "after" / "summary.json").read_text())
