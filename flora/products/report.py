@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
@@ -16,7 +15,8 @@ from flora.products.reportmaps import map_section
 from flora.products.reporttext import CAVEATS, METHOD, SIMULATED_NOTE, STYLE
 from flora.products.result import OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
 from flora.products.summary import NOTICE
-from flora.products.zones import JSON_FILE, Figures, count_zones
+from flora.products.zonefigures import COMPLETE, JSON_FILE, Figures, read_figures
+from flora.products.zones import count_zones
 from flora.raster.file import file_name
 
 REPORT_FILE = "report.html"
@@ -38,7 +38,7 @@ def write_report(folder: str | Path, *, overwrite: bool = False) -> Path:
         The report.
 
     Raises:
-        InputError: The folder holds no product, or layers are missing.
+        InputError: The folder holds no product, layers are missing, or the figures by zones are damaged.
         OutputError: The file cannot be written.
     """
     result = open_result(folder)
@@ -77,9 +77,8 @@ def _page(result: Result) -> str:
 
 def _figures(result: Result) -> list[Figures]:
     """Gives what `flora zones` has written, else counts the whole; nothing without a place on Earth."""
-    written = result.folder / JSON_FILE
-    if written.is_file():
-        return [Figures(**row) for row in json.loads(written.read_text(encoding="utf-8"))]
+    if (result.folder / JSON_FILE).is_file():
+        return read_figures(result.folder)
     return count_zones(result.folder) if result.layer(OBSERVED_WATER).crs else []
 
 
@@ -99,11 +98,7 @@ def _numbers(figures: list[Figures], result: Result) -> str:
             unknown = float(result.summary["reference_unknown_km2"] or 0)
             shown.append(("of it, reference unknown", _area(unknown), "not counted as flood"))
         if told.people_in_flood is not None or told.people_in_water is not None:
-            kind = "water" if told.people_in_flood is None else "flood"
-            people = told.people_in_water if told.people_in_flood is None else told.people_in_flood
-            shown.append(
-                (f"people in {kind}", f"{people or 0:,.0f}", f"of {told.people or 0:,.0f} in the scene")
-            )
+            shown.append((told.people_kind, f"{told.people_there or 0:,.0f}", _people_known(told)))
         if told.excluded_km2 is not None:
             shown.append(("excluded", _area(told.excluded_km2), "not to be trusted"))
         seen = told.scene_km2 - told.no_data_km2
@@ -114,6 +109,13 @@ def _numbers(figures: list[Figures], result: Result) -> str:
 
 def _area(square_km: float) -> str:
     return f"{square_km:,.0f} km²" if square_km >= 100 else f"{square_km:,.2f} km²"
+
+
+def _people_known(told: Figures) -> str:
+    """Says how many people there are, and where they are known where that is not the whole scene."""
+    words = f"of {told.people or 0:,.0f} in the scene"
+    partly = told.people_share is not None and told.people_share < COMPLETE
+    return f"{words}; known for {told.people_share:.0%} of it" if partly else words
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -144,7 +146,7 @@ def _zone_table(figures: list[Figures]) -> str:
         return ""
     flood, people = zones[0].flood_km2 is not None, zones[0].people is not None
     heads = ["zone", *(["flood, km²", "range"] if flood else []), "water, km²", "range"]
-    heads += ["covered", *(["people in water"] if people else [])]
+    heads += ["covered", *([zones[0].people_kind] if people else [])]
     rows = []
     for told in zones:
         cells = [told.zone]
@@ -155,7 +157,7 @@ def _zone_table(figures: list[Figures]) -> str:
             cells += [f"{middle:,.2f}", f"{low:,.2f} to {high:,.2f}"]
         cells += [f"{told.water_km2:,.2f}", f"{told.water_low_km2:,.2f} to {told.water_high_km2:,.2f}"]
         cells.append(f"{told.covered_share:.0%}")
-        cells += [f"{told.people_in_water or 0:,.0f}"] if people else []
+        cells += [f"{told.people_there or 0:,.0f}"] if people else []
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     more = len(figures) - 1 - len(zones)
