@@ -257,11 +257,14 @@ def _elsewhere(path: Path) -> Path:
 
 def rewritten(path: Path, values: np.ndarray, like: Path, nodata: float | None = None) -> Path:
     """Writes a plain raster on the grid of another."""
+    bands = values[None] if values.ndim == 2 else values
     with rasterio.open(like) as file:
-        profile = {"crs": file.crs, "transform": file.transform, "height": values.shape[0]}
-    profile |= {"driver": "GTiff", "count": 1, "width": values.shape[1], "dtype": str(values.dtype)}
-    with rasterio.open(path, "w", nodata=nodata, **profile) as out:
-        out.write(values, 1)
+        profile = {"crs": file.crs, "transform": file.transform, "nodata": nodata, "driver": "GTiff"}
+    count, height, width = bands.shape
+    with rasterio.open(
+        path, "w", count=count, height=height, width=width, dtype=bands.dtype, **profile
+    ) as out:
+        out.write(bands)
     return path
 
 
@@ -301,3 +304,32 @@ def test_water_of_unknown_reference_is_told(
     np.testing.assert_array_equal(
         unknown_reference(water, np.array([1, np.nan, 0, np.nan], np.float32)), [0, 1, 0, np.nan]
     )
+
+
+def test_bands_are_named_for_both_scenes(files: dict[str, Path], tmp_path: Path) -> None:
+    for name, value in (("after", -25.0), ("before", -12.0)):
+        write_scene(files[name], bands=("a", "b", "c"), value=value)
+    arguments = ["flood", str(files["after"]), "--before", str(files["before"]), "--out", str(tmp_path / "out")]
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 1
+    with pytest.raises(SystemExit) as end:
+        main([*arguments, "--bands", "VH,VV,angle"])
+    assert not end.value.code
+    assert "VH" in json.loads((tmp_path / "out" / "after" / "summary.json").read_text())["bands"]
+
+
+def test_an_optical_mask_goes_with_its_image(files: dict[str, Path], tmp_path: Path) -> None:
+    from flora.products.floodfiles import run_flood
+
+    image = rewritten(tmp_path / "rgb.tif", np.full((3, 70, 70), 900, np.uint16), files["after"])
+    cloud = rewritten(tmp_path / "cloud.tif", np.ones((70, 70), np.uint8), files["after"])
+    options = {"reference_water": files["occurrence"], "weights": files["weights"], "optical_mask": cloud}
+    with pytest.raises(InputError, match="give both or neither"):
+        run_flood(files["after"], tmp_path / "out", **options)
+    summary = run_flood(files["after"], tmp_path / "out", optical=image, **options)
+    assert summary.optical_image["sources"] == [str(image)]
+    with pytest.raises(InputError, match="grid"):
+        run_flood(
+            files["after"], tmp_path / "other", optical=image, **options | {"optical_mask": files["cover"]}
+        )

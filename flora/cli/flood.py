@@ -9,7 +9,20 @@ import typer
 
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, progress, say
-from flora.cli.options import Device, Json, NoCrs, Overwrite, Precision, Scale, Tile, Tta, Weights, option
+from flora.cli.options import (
+    Bands,
+    Device,
+    Json,
+    NoCrs,
+    OpticalMask,
+    Overwrite,
+    Precision,
+    Scale,
+    Tile,
+    Tta,
+    Weights,
+    option,
+)
 
 if TYPE_CHECKING:
     from flora.products.floodsummary import FloodSummary
@@ -28,7 +41,10 @@ ReferenceThreshold = Annotated[
 ]
 Dem = Annotated[Path | None, option("Elevation in m; steep slopes are excluded.", KNOWN)]
 LandCover = Annotated[Path | None, option("ESA WorldCover; towns and dense vegetation are excluded.", KNOWN)]
-Archive = Annotated[Path | None, option("Optical image of these days or from before the event.", KNOWN)]
+Archive = Annotated[
+    Path | None,
+    option("Optical image from the same days as the radar, or from before the event.", KNOWN),
+]
 
 
 @app.command()
@@ -46,11 +62,13 @@ def flood(
     dem: Dem = None,
     land_cover: LandCover = None,
     optical: Archive = None,
+    optical_mask: OpticalMask = None,
     weights: Weights = None,
     tile: Tile = 1536,
     precision: Precision = "auto",
     device: Device = "auto",
     tta: Tta = False,
+    bands: Bands = None,
     scale: Scale = "auto",
     no_crs: NoCrs = False,
     overwrite: Overwrite = False,
@@ -69,11 +87,13 @@ def flood(
             dem=dem,
             land_cover=land_cover,
             optical=optical,
+            optical_mask=optical_mask,
             weights=weights,
             tile=tile,
             precision=precision,
             device=device,
             tta=tta,
+            bands=bands.split(",") if bands else None,
             scale=scale,
             no_crs=no_crs,
             overwrite=overwrite,
