@@ -65,6 +65,7 @@ def test_names_flags_and_grid(scenes, context) -> None:
     assert flood["exclusion"].attrs["flag_masks"].tolist() == [1, 2, 4, 8]
     assert flood["change"].attrs["flag_values"].tolist() == [0, 1, 2, 3]
     assert flood["likelihood"].attrs["units"] == "percent"
+    assert flood["optical"].attrs["long_name"] == "reflectance reconstructed from radar, not photographed"
     assert flood["observed_water"].encoding["_FillValue"] == 255
     assert flood["advisory"].odc.geobox == UTM
     assert flood.attrs["reference"] == "occurrence of at least 50 %"
@@ -329,6 +330,8 @@ def test_an_optical_mask_goes_with_its_image(files: dict[str, Path], tmp_path: P
         run_flood(files["after"], tmp_path / "out", **options)
     summary = run_flood(files["after"], tmp_path / "out", optical=image, **options)
     assert summary.optical_image["sources"] == [str(image)]
+    with rasterio.open(tmp_path / "out" / "after" / "optical_display.tif") as file:
+        assert "reconstructed from radar and an optical image, not photographed" in file.tags()["NOTE"]
     with pytest.raises(InputError, match="grid"):
         run_flood(
             files["after"], tmp_path / "other", optical=image, **options | {"optical_mask": files["cover"]}

@@ -12,6 +12,7 @@ from PIL import Image
 
 from flora.products.colors import GAIN, NO_DATA_COLOR, WATER_COLOR, Picture, radar_colors
 from flora.products.figure import Panel, Words, draw_sheet
+from flora.products.flooddata import optical_source
 from flora.products.floodsummary import FloodSummary
 from flora.products.layers import WATER
 from flora.products.layerstyle import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR
@@ -50,7 +51,8 @@ def write_flood_quicklook(
     titled = [] if before is None else [(_radar_words("Radar, before", before), before)]
     titled.append((_radar_words("Radar", scene), scene))
     shown = [(words, radar_colors(thin_radar(radar, factor))) for words, radar in titled]
-    note = f"from radar, not photographed; reflectance 0…{1 / GAIN:.2f}"
+    source = optical_source(summary.optical_prior)
+    note = f"from {source}, not photographed; reflectance 0…{1 / GAIN:.2f}"
     shown.append((("Optical, reconstructed", note), optical))
     shown.append(
         (

@@ -12,7 +12,7 @@ from flora.products.floodsummary import remedy_for_unknown, warn_of_unknown
 from flora.products.landcover import in_order
 from flora.products.layerstyle import TITLES
 from flora.products.reportmaps import map_section
-from flora.products.reporttext import CAVEATS, METHOD, SIMULATED_NOTE, STYLE
+from flora.products.reporttext import CAVEATS, METHOD, RADAR, SIMULATED_NOTE, STYLE, WITH_IMAGE
 from flora.products.result import OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
 from flora.products.summary import NOTICE
 from flora.products.zonefigures import COMPLETE, JSON_FILE, Figures, read_figures
@@ -64,7 +64,7 @@ def _page(result: Result) -> str:
         map_section(result),
         _cover_table(figures),
         _zone_table(figures),
-        f"<section><h2>How it was made</h2>{_paragraphs(METHOD)}</section>",
+        f"<section><h2>How it was made</h2>{_paragraphs(_method(result))}</section>",
         f"<section><h2>What to beware of</h2><ul>{''.join(f'<li>{escape(c)}</li>' for c in CAVEATS)}</ul></section>",
         f"<section><h2>Data and model</h2>{_table(_provenance(result))}</section>",
         f"<section><h2>Files</h2>{_table(_files(result))}</section>",
@@ -73,6 +73,12 @@ def _page(result: Result) -> str:
     head = f'<meta charset="utf-8"><title>{escape(result.name)}</title><style>{STYLE}</style>'
     body = "\n".join(parts)
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
+
+
+def _method(result: Result) -> Iterable[str]:
+    """Says how the map came about."""
+    first, *others = METHOD
+    return [f"{WITH_IMAGE if result.summary.get('optical_prior') else RADAR} {first}", *others]
 
 
 def _figures(result: Result) -> list[Figures]:

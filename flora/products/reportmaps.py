@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from flora.errors import FloraError
 from flora.products.colors import NO_DATA_COLOR, Picture, optical_colors, radar_colors, water_over
+from flora.products.flooddata import optical_source
 from flora.products.floodpicture import UNKNOWN_REFERENCE
 from flora.products.layers import WATER, WATER_COLORS
 from flora.products.layerstyle import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR, Rgb
@@ -45,7 +46,8 @@ def _maps(result: Result) -> Iterator[str]:
     picture: Picture | None = None
     if optical is not None:
         picture = optical_colors(thin_file(optical, factor)[:3])
-        note = "what the eye would have seen; not photographed"
+        source = optical_source(bool(result.summary.get("optical_prior")))
+        note = f"what the eye would have seen; from {source}, not photographed"
         yield draw_map(picture, frame, "Optical, reconstructed", note)
     yield draw_map(_flood_colors(result, factor, picture), frame, *_map_words(result))
 

@@ -6,9 +6,17 @@ from typing import Final
 
 SIMULATED_NOTE: Final = "The scene is SIMULATED: nothing here shows a real place."
 
-METHOD: Final = (
+RADAR: Final = (
     "A network read the two polarisations (VV, VH) of one Sentinel-1 radar scene, which sees through cloud and at "
-    "night. It gave each pixel a probability of being open water, and what the place would have looked like to the "
+    "night."
+)
+WITH_IMAGE: Final = (
+    "A network read the two polarisations (VV, VH) of one Sentinel-1 radar scene, which sees through cloud and at "
+    "night, and an optical image, which is named below."
+)
+
+METHOD: Final = (
+    "It gave each pixel a probability of being open water, and what the place would have looked like to the "
     "eye. A pixel counts as water where its probability reaches the threshold stated below.",
     "Flood is water that is not reference water (permanent or seasonal), where a reference was given; otherwise the "
     "map shows all water. Areas are true areas on the ellipsoid. Of each area, the sure part has a probability of at "
