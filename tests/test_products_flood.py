@@ -336,3 +336,30 @@ def test_an_optical_mask_goes_with_its_image(files: dict[str, Path], tmp_path: P
         run_flood(
             files["after"], tmp_path / "other", optical=image, **options | {"optical_mask": files["cover"]}
         )
+
+
+@pytest.mark.parametrize(
+    ("then", "now", "refused"),
+    [
+        ("20240606T084511", "20240506T084511", True),
+        ("20240506T084511", "20240506T084511", True),
+        ("20240506T084510", "20240506T084511", False),
+        ("20240506", "20240506T084511", False),
+        ("20240507", "20240506T084511", True),
+    ],
+)
+def test_dates_that_are_swapped_are_refused(
+    files: dict[str, Path], tmp_path: Path, then: str, now: str, refused: bool
+) -> None:
+    """Swapped, the flood would be called receded water, and what dried out a flood."""
+    from flora.products.floodfiles import run_flood
+
+    before, after = (
+        write_scene(tmp_path / f"S1A_{name}_{when}.tif", value=-12.0)
+        for name, when in (("b", then), ("a", now))
+    )
+    if not refused:
+        assert run_flood(after, tmp_path / "out", before=before, weights=files["weights"]).before_time
+        return
+    with pytest.raises(InputError, match="expected an earlier one. Swap them"):
+        run_flood(after, tmp_path / "out", before=before, weights=files["weights"])

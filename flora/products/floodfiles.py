@@ -85,7 +85,11 @@ def run_flood(
     options = {"bands": bands, "scale": scale, "crs_required": not no_crs}
     scene = open_sar(after, **options)  # type: ignore[arg-type]
     require_free(Path(out).expanduser() / str(scene.attrs["name"]), overwrite)
-    earlier = align_scene(open_sar(before, **options), scene) if before is not None else None  # type: ignore[arg-type]
+    earlier = None
+    if before is not None:
+        older = open_sar(before, **options)  # type: ignore[arg-type]
+        _require_older(older, scene)
+        earlier = align_scene(older, scene)
     for opened in [scene] if earlier is None else [earlier, scene]:
         require_valid(opened)
     picture = None
@@ -106,6 +110,23 @@ def run_flood(
         tta=tta,
     )
     return write_flood(flood, scene, out, before=earlier, overwrite=overwrite, progress=progress)
+
+
+def _require_older(before: xr.Dataset, after: xr.Dataset) -> None:
+    """Checks that the scenes were not swapped, where both say when they were taken.
+
+    Raises:
+        InputError: The one from before is later, or of the same time.
+    """
+    then, now = (str(scene.attrs.get("time") or "") for scene in (before, after))
+    # Where one names the day alone, two of one day cannot be ordered.
+    shared = min(len(then), len(now))
+    if not shared or then[:shared] < now[:shared] or (len(then) != len(now) and then[:shared] == now[:shared]):
+        return
+    raise InputError(
+        f"The scene from before is of {then}, the one with the flood of {now}; expected an earlier one. Swap them, or "
+        "give another scene for --before."
+    )
 
 
 def write_flood(
