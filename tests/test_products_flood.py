@@ -225,11 +225,17 @@ def test_files_say_what_they_hold(files: dict[str, Path], tmp_path: Path) -> Non
     assert stored["files"]["observed_flood"] == "observed_flood.tif"
     assert (folder / "quicklook.png").stat().st_size > 1000
     assert stored["before_sources"] == [str(files["before"])]
+    known = [stored[f"{name}_file"] for name in ("reference", "dem", "land_cover")]
+    assert known == [str(files[name]) for name in ("occurrence", "dem", "cover")]
+    assert stored["before_sar_scale"]["why"].startswith("Read as dB")
+    assert stored["before_bands"]
     page = write_report(folder).read_text()
     assert [
         title for title in ("Radar before", "Radar", "Optical, reconstructed") if f"<h3>{title}" not in page
     ] == []
     assert "receded water" in page
+    assert "not to be trusted" in page
+    assert "occurrence.tif, occurrence of at least 50 %" in page
     files["before"].unlink()
     assert "Radar before" not in write_report(folder, overwrite=True).read_text()
 
@@ -296,8 +302,12 @@ def test_water_of_unknown_reference_is_told(
     assert f"{told['reference_water_km2']:.2f} km²: a mask" in said.out
     assert "The reference is unknown for" in said.err
     assert "-a_nodata none" in said.err
+    assert "read as" in said.out
+    assert "bands" in said.out
+    lacking = "not checked: steep slopes (no elevation model), towns and dense plants (no land cover)"
+    assert lacking in said.out
     page = write_report(out / "after").read_text()
-    for words in ("The reference is unknown for", "of it, reference unknown", "water, reference unknown"):
+    for words in (lacking, "The reference is unknown for", "of it, reference unknown", "water, reference unknown"):
         assert words in page
     from flora.products.floodpicture import unknown_reference
 

@@ -116,6 +116,8 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
     def area(square_km: float | None) -> str | None:
         return None if square_km is None else f"{square_km:.2f} km²"
 
+    from flora.products.floodsummary import unchecked
+
     unknown = summary.reference_unknown_pixels
     reference = area(summary.reference_water_km2) or f"{summary.reference_water_pixels} px"
     return {
@@ -123,10 +125,20 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
         "of it not excluded": area(summary.flood_outside_exclusion_km2),
         "all water": area(summary.water_km2) or f"{summary.water_pixels} px",
         "of it, reference unknown": area(summary.reference_unknown_km2) or f"{unknown} px" if unknown else None,
-        "excluded": area(summary.excluded_km2),
+        "excluded": "; ".join(filter(None, (area(summary.excluded_km2), unchecked(summary.to_dict())))) or None,
         "receded water": area(summary.change_km2.get("receded_water")),
         "reference water": f"{reference}: {summary.reference}",
+        "read as": _reason(summary.sar_scale),
+        "bands": summary.bands or None,
+        "before, read as": _reason(summary.before_sar_scale),
+        "before, bands": summary.before_bands or None,
+        "optical image": summary.optical_image.get("read_as"),
         "time taken": f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s, on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),
     }
+
+
+def _reason(scale: dict[str, str]) -> str | None:
+    """Gives how values were read, as `flora predict` prints it; None where nothing is said."""
+    return scale.get("why", "").removeprefix("Read as ").rstrip(".") or None

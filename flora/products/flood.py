@@ -19,6 +19,7 @@ from flora.products.water import OCCURRENCE, change, likelihood, observed_flood,
 from flora.raster import open_optical, open_sar
 from flora.raster.align import align_scene
 from flora.raster.context import Context, grid_of, open_context
+from flora.raster.file import describe
 from flora.scene import DEFAULT_TILE, predict
 
 if TYPE_CHECKING:
@@ -67,7 +68,8 @@ def map_flood(
         `observed_water`, `likelihood`, `exclusion`, `advisory` (y, x), uint8, with CF flags; with reference water also
         `reference_water` and `observed_flood`; with `before` also `change`. Besides `optical` and
         `optical_uncertainty` (band, y, x), reflectance, and `water_probability`. Attributes as `flora.predict` gives
-        them, and `reference`, which says where the reference water comes from.
+        them, `reference`, which says where the reference water comes from, and `reference_water_source`, `dem_source`
+        and `land_cover_source`, which name what was given.
 
     Raises:
         InputError: Something cannot be read, lies elsewhere, or holds what was not expected.
@@ -97,7 +99,18 @@ def map_flood(
     layers["exclusion"], layers["advisory"] = flag_layers(context, water, reference)
     if older is not None:
         layers["change"] = da.map_blocks(change, older, water, dtype=np.uint8)  # type: ignore[no-untyped-call]
-    return flood_dataset(layers, prediction, scene, earlier, told)
+    given = {"reference_water": reference_water, "dem": dem, "land_cover": land_cover}
+    files = {name: _named(raster) for name, raster in given.items()}
+    return flood_dataset(layers, prediction, scene, earlier, told, files)
+
+
+def _named(raster: Raster | None) -> str:
+    """Gives the path of what was given, or the name of an array; empty where nothing was."""
+    if raster is None:
+        return ""
+    if isinstance(raster, xr.DataArray):
+        return str(raster.name or "an array")
+    return describe(raster).path
 
 
 def _check_threshold(percent: float | None) -> None:

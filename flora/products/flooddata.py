@@ -39,6 +39,7 @@ def flood_dataset(
     scene: xr.Dataset,
     earlier: xr.Dataset | None,
     reference: str,
+    files: Mapping[str, str],
 ) -> xr.Dataset:
     """Puts the layers of a flood map beside the optical picture, with the attributes that CF asks for.
 
@@ -48,6 +49,7 @@ def flood_dataset(
         scene: The scene with the flood.
         earlier: The scene from before, on the same grid; None without one.
         reference: Where the reference water comes from.
+        files: What was given besides, each `reference_water`, `dem` and `land_cover`; empty where nothing was.
 
     Returns:
         The flood map; `grid_mapping` and `_FillValue` stand in the encoding, from where xarray writes them.
@@ -67,11 +69,15 @@ def flood_dataset(
         if mapping:
             layer.encoding["grid_mapping"] = mapping
     about: dict[str, Any] = {"Conventions": CONVENTIONS, "reference": reference}
+    about |= {f"{name}_source": file for name, file in files.items()}
     if earlier is not None:
         about |= {
             "before": str(earlier.attrs.get("name", "")),
             "before_time": str(earlier.attrs.get("time") or ""),
             "before_source": [str(source) for source in earlier.attrs.get("source", [])],
+            "before_sar_scale": str(earlier.attrs.get("sar_scale", "dB")),
+            "before_sar_scale_reason": str(earlier.attrs.get("sar_scale_reason", "")),
+            "before_band_reason": str(earlier.attrs.get("band_reason", "")),
         }
     return flood.assign_attrs(about)
 

@@ -29,6 +29,11 @@ class FloodSummary(Summary):
         before: Name of the earlier scene; empty without one.
         before_sources: Files it was read from.
         before_time: When it was taken, ISO 8601; empty where unknown.
+        before_sar_scale: How its values were read, and why; empty without one.
+        before_bands: How its VV and VH were told apart.
+        reference_file: File of the reference water; empty without one.
+        dem_file: File of the elevation; empty without one: no slope was looked at.
+        land_cover_file: File of the land cover; empty without one: towns and dense plants were not looked at.
         flood_pixels: Number of flood pixels.
         flood_km2: Ground area of the flood; None without CRS.
         flood_outside_exclusion_km2: The part of it that no exclusion flag covers.
@@ -44,6 +49,11 @@ class FloodSummary(Summary):
     before: str = ""
     before_sources: list[str] = field(default_factory=list)
     before_time: str = ""
+    before_sar_scale: dict[str, str] = field(default_factory=dict)
+    before_bands: str = ""
+    reference_file: str = ""
+    dem_file: str = ""
+    land_cover_file: str = ""
     flood_pixels: int = 0
     flood_km2: float | None = None
     flood_outside_exclusion_km2: float | None = None
@@ -103,13 +113,20 @@ def summarize_flood(scene: xr.Dataset, flood: xr.Dataset, tallies: FloodTally, u
         The summary.
     """
     base = summarize(scene, flood, tallies.water.geobox, tallies.water, usage.seconds, usage.peak_bytes)
+    attrs = flood.attrs
+    how = {"read_as": attrs.get("before_sar_scale", ""), "why": attrs.get("before_sar_scale_reason", "")}
     change = tallies.change.square_km if tallies.change is not None else None
     summary = FloodSummary(
         **{item.name: getattr(base, item.name) for item in fields(Summary)},
-        reference=str(flood.attrs["reference"]),
-        before=str(flood.attrs.get("before", "")),
-        before_sources=list(flood.attrs.get("before_source", [])),
-        before_time=str(flood.attrs.get("before_time", "")),
+        reference=str(attrs["reference"]),
+        before=str(attrs.get("before", "")),
+        before_sources=list(attrs.get("before_source", [])),
+        before_time=str(attrs.get("before_time", "")),
+        before_sar_scale=how if "before" in attrs else {},
+        before_bands=str(attrs.get("before_band_reason", "")),
+        reference_file=str(attrs.get("reference_water_source", "")),
+        dem_file=str(attrs.get("dem_source", "")),
+        land_cover_file=str(attrs.get("land_cover_source", "")),
         flood_pixels=tallies.flood.pixels["flood"],
         flood_km2=_area(tallies.flood, "flood"),
         flood_outside_exclusion_km2=_area(tallies.sure, "flood"),
@@ -155,6 +172,23 @@ def remedy_for_unknown(summary: Mapping[str, Any]) -> str:
         "The reference water has no data there, or ends. Where its no-data means land, as a declared 0 often does, "
         "undeclare it (gdal_translate -a_nodata none); else give a file of the whole scene."
     )
+
+
+def unchecked(summary: Mapping[str, Any]) -> str:
+    """Says what was not excluded because nothing was known of it.
+
+    Args:
+        summary: As `summary.json` holds it.
+
+    Returns:
+        Such as "not checked: steep slopes (no elevation model)"; empty where all was, or the summary does not tell.
+    """
+    words = []
+    if summary.get("dem_file") == "":
+        words.append("steep slopes (no elevation model)")
+    if summary.get("land_cover_file") == "":
+        words.append("towns and dense plants (no land cover)")
+    return f"not checked: {', '.join(words)}" if words else ""
 
 
 def flood_words(summary: FloodSummary) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import flora
-from flora.products.floodsummary import remedy_for_unknown, warn_of_unknown
+from flora.products.floodsummary import remedy_for_unknown, unchecked, warn_of_unknown
 from flora.products.landcover import in_order
 from flora.products.layerstyle import TITLES
 from flora.products.reportmaps import map_section
@@ -106,7 +106,7 @@ def _numbers(figures: list[Figures], result: Result) -> str:
         if told.people_in_flood is not None or told.people_in_water is not None:
             shown.append((told.people_kind, f"{told.people_there or 0:,.0f}", _people_known(told)))
         if told.excluded_km2 is not None:
-            shown.append(("excluded", _area(told.excluded_km2), "not to be trusted"))
+            shown.append(("excluded", _area(told.excluded_km2), unchecked(result.summary) or "not to be trusted"))
         seen = told.scene_km2 - told.no_data_km2
         shown.append(("observed", _area(seen), f"of {_area(told.scene_km2)}"))
     cells = (f"<div><b>{escape(v)}</b><span>{escape(k)}</span><i>{escape(n)}</i></div>" for k, v, n in shown)
@@ -187,11 +187,15 @@ def _provenance(result: Result) -> Rows:
     model = told.get("model") or {}
     yield "Scene", ", ".join(file_name(str(source)) for source in told.get("sources") or []) or result.name
     yield "Taken", told.get("time") or "unknown"
-    yield "Reference water", told.get("reference")
+    file = file_name(str(told.get("reference_file") or ""))
+    yield "Reference water", ", ".join(str(part) for part in (file, told.get("reference")) if part)
+    yield "Elevation", file_name(str(told.get("dem_file") or ""))
+    yield "Land cover", file_name(str(told.get("land_cover_file") or ""))
     earlier = ", ".join(file_name(str(source)) for source in told.get("before_sources") or [])
     yield "Scene before", f"{earlier} {told.get('before_time') or ''}".strip()
     yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
     yield "Read as", str((told.get("sar_scale") or {}).get("why") or "").removeprefix("Read as ")
+    yield "Before, read as", str((told.get("before_sar_scale") or {}).get("why") or "").removeprefix("Read as ")
     yield "Optical image given", _optical_image(told)
     yield (
         "Weights",

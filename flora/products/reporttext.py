@@ -43,7 +43,7 @@ h2 { font-size: 15px; margin: 12px 0 4px } h3 { font-size: 13px; margin: 0 0 3px
 p, ul { margin: 4px 0 } ul { padding-left: 18px }
 .alert { color: #b03a14; font-weight: bold; border: 1px solid; padding: 4px 8px }
 .numbers { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 8px 0 }
-.numbers div { display: flex; flex-direction: column } .numbers b { font-size: 20px }
+.numbers div { display: flex; flex-direction: column; max-width: 230px } .numbers b { font-size: 20px }
 .numbers i { font-style: normal; color: #62686e; font-size: 11px }
 .maps { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 12px }
 figure { margin: 0; break-inside: avoid } figcaption { color: #62686e; font-size: 11px }
