@@ -151,6 +151,20 @@ def test_a_reference_that_never_counts_is_refused(scenes, values: np.ndarray, sa
     assert given.attrs["reference"] == "occurrence of at least 0.5 %"
 
 
+@pytest.mark.parametrize(
+    ("given", "values", "said"),
+    [
+        ("dem", np.float32(np.nan), "no elevation within the scene: all is NaN"),
+        ("land_cover", np.uint8(7), "holds 7 within the scene and none of the codes"),
+        ("land_cover", np.float32(np.nan), "holds no data within the scene"),
+    ],
+)
+def test_ground_that_says_nothing_is_refused(scenes, given: str, values: np.generic, said: str) -> None:
+    """No flag would be set, as if slopes and towns had been looked at."""
+    with pytest.raises(InputError, match=said):
+        map_flood(scenes[0], weights=StandInCheckpoint(), **{given: raster(np.full(UTM.shape, values))})
+
+
 @pytest.fixture
 def files(tmp_path: Path) -> dict[str, Path]:
     """Two scenes on one lattice, the earlier one shifted, and what is known of the place."""

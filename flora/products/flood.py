@@ -11,14 +11,15 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from flora.errors import ConfigError, InputError
+from flora.errors import ConfigError
 from flora.products.flooddata import flood_dataset
+from flora.products.floodground import open_cover, open_elevation
 from flora.products.floodreference import find_reference
 from flora.products.tileflags import TileFlags, flag_layers
 from flora.products.water import OCCURRENCE, change, likelihood, observed_flood, observed_water
 from flora.raster import open_optical, open_sar
 from flora.raster.align import align_scene
-from flora.raster.context import Context, grid_of, open_context
+from flora.raster.context import grid_of
 from flora.raster.file import describe
 from flora.scene import DEFAULT_TILE, predict
 
@@ -83,8 +84,8 @@ def map_flood(
         scene=scene,
         before=earlier,
         geobox=geobox,
-        dem=_context(dem, geobox, "quantity", "elevation"),
-        cover=_context(land_cover, geobox, "classes", "land cover"),
+        dem=open_elevation(dem, geobox),
+        cover=open_cover(land_cover, geobox),
     )
     checkpoint = _checkpoint(weights)
     settings: dict[str, Any] = {"tile": tile, "device": device, "precision": precision, "tta": tta}
@@ -139,16 +140,6 @@ def _picture(optical: xr.Dataset | str | Path | None, geobox: GeoBox) -> xr.Data
         return optical
     picture: xr.Dataset = open_optical(optical, geobox, crs_required=False)
     return picture
-
-
-def _context(given: Raster | None, geobox: GeoBox, how: Any, name: str) -> Context | None:
-    if given is None:
-        return None
-    if how == "quantity" and geobox.crs is None:
-        raise InputError(
-            f"The scene has no CRS, so that its pixels have no size; the slope of the {name} needs one. Assign the CRS."
-        )
-    return open_context(given, geobox, how)
 
 
 def _water(prediction: xr.Dataset) -> da.Array:
