@@ -179,9 +179,7 @@ def test_what_lies_elsewhere_is_refused(tmp_path: Path) -> None:
     assert not (folder / "zones.json").exists()
 
 
-def test_people_and_zones_say_how_much_is_covered(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_people_and_zones_say_how_much_is_covered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = toy(tmp_path / "toy")
     half = grid((1, 1), Affine(250, 0, 480_000, 0, -600, 6_680_000))
     write_cog(

@@ -124,8 +124,11 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
         "flood": area(summary.flood_km2) or f"{summary.flood_pixels} px",
         "of it not excluded": area(summary.flood_outside_exclusion_km2),
         "all water": area(summary.water_km2) or f"{summary.water_pixels} px",
-        "of it, reference unknown": area(summary.reference_unknown_km2) or f"{unknown} px" if unknown else None,
-        "excluded": "; ".join(filter(None, (area(summary.excluded_km2), unchecked(summary.to_dict())))) or None,
+        "of it, reference unknown": area(summary.reference_unknown_km2) or f"{unknown} px"
+        if unknown
+        else None,
+        "excluded": "; ".join(filter(None, (area(summary.excluded_km2), unchecked(summary.to_dict()))))
+        or None,
         "receded water": area(summary.change_km2.get("receded_water")),
         "reference water": f"{reference}: {summary.reference}",
         "read as": _reason(summary.sar_scale),

@@ -110,7 +110,7 @@ def _named(raster: Raster | None) -> str:
     if raster is None:
         return ""
     if isinstance(raster, xr.DataArray):
-        return str(raster.name or "an array")
+        return "an array" if raster.name is None else str(raster.name)
     return describe(raster).path
 
 

@@ -121,7 +121,11 @@ def _require_older(before: xr.Dataset, after: xr.Dataset) -> None:
     then, now = (str(scene.attrs.get("time") or "") for scene in (before, after))
     # Where one names the day alone, two of one day cannot be ordered.
     shared = min(len(then), len(now))
-    if not shared or then[:shared] < now[:shared] or (len(then) != len(now) and then[:shared] == now[:shared]):
+    if (
+        not shared
+        or then[:shared] < now[:shared]
+        or (len(then) != len(now) and then[:shared] == now[:shared])
+    ):
         return
     raise InputError(
         f"The scene from before is of {then}, the one with the flood of {now}; expected an earlier one. Swap them, or "

@@ -36,7 +36,8 @@ def open_elevation(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> C
         return None
     if geobox.crs is None:
         raise InputError(
-            "The scene has no CRS, so that its pixels have no size; the slope of the elevation needs one. Assign the CRS."
+            "The scene has no CRS, so that its pixels have no size; the slope of the elevation needs one. "
+            "Assign the CRS."
         )
     elevation = open_context(given, geobox, "quantity")
     if not any(np.isfinite(block).any() for block in _blocks(elevation)):
@@ -69,16 +70,18 @@ def open_cover(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> Conte
         if seen & set(WORLDCOVER):
             return cover
     codes = ", ".join(f"{code:g}" for code in sorted(seen)[:CODES_TOLD])
-    more = ", …" if len(seen) > CODES_TOLD else ""
+    found = codes + (", …" if len(seen) > CODES_TOLD else "") if seen else "no data"
     raise InputError(
-        f"{name_of_raster(given)} holds {codes + more if seen else 'no data'} within the scene and none of the codes of "
-        "ESA WorldCover (10 tree cover, 50 built-up, …), which are expected. Recode it, or leave it out."
+        f"{name_of_raster(given)} holds {found} within the scene and none of the codes of ESA WorldCover "
+        "(10 tree cover, 50 built-up, …), which are expected. Recode it, or leave it out."
     )
 
 
 def name_of_raster(given: xr.DataArray | str | Path) -> str:
     """Gives the file's name, or the array's."""
-    return str(given.name or "The array") if isinstance(given, xr.DataArray) else describe(given).name
+    if isinstance(given, xr.DataArray):
+        return "The array" if given.name is None else str(given.name)
+    return describe(given).name
 
 
 def _blocks(context: Context) -> Iterator[Plane]:

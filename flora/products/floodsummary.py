@@ -10,8 +10,8 @@ import xarray as xr
 from odc.geo.geobox import GeoBox
 
 from flora.products.area import AreaTally
-from flora.products.layers import NO_DATA, WATER, WATER_CLASSES
 from flora.products.floodreference import FROM_BEFORE
+from flora.products.layers import NO_DATA, WATER, WATER_CLASSES
 from flora.products.layerstyle import CLASSES
 from flora.products.stream import Blocks
 from flora.products.summary import Summary, summarize
@@ -165,9 +165,7 @@ def remedy_for_unknown(summary: Mapping[str, Any]) -> str:
     if not warn_of_unknown(summary):
         return ""
     if summary.get("reference") == FROM_BEFORE:
-        return (
-            "The scene from before has no data there. Give one that covers the whole scene, or --reference-water."
-        )
+        return "The scene from before has no data there. Give one that covers the whole scene, or --reference-water."
     return (
         "The reference water has no data there, or ends. Where its no-data means land, as a declared 0 often does, "
         "undeclare it (gdal_translate -a_nodata none); else give a file of the whole scene."

@@ -106,7 +106,9 @@ def _numbers(figures: list[Figures], result: Result) -> str:
         if told.people_in_flood is not None or told.people_in_water is not None:
             shown.append((told.people_kind, f"{told.people_there or 0:,.0f}", _people_known(told)))
         if told.excluded_km2 is not None:
-            shown.append(("excluded", _area(told.excluded_km2), unchecked(result.summary) or "not to be trusted"))
+            shown.append(
+                ("excluded", _area(told.excluded_km2), unchecked(result.summary) or "not to be trusted")
+            )
         seen = told.scene_km2 - told.no_data_km2
         shown.append(("observed", _area(seen), f"of {_area(told.scene_km2)}"))
     cells = (f"<div><b>{escape(v)}</b><span>{escape(k)}</span><i>{escape(n)}</i></div>" for k, v, n in shown)
@@ -195,7 +197,10 @@ def _provenance(result: Result) -> Rows:
     yield "Scene before", f"{earlier} {told.get('before_time') or ''}".strip()
     yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
     yield "Read as", str((told.get("sar_scale") or {}).get("why") or "").removeprefix("Read as ")
-    yield "Before, read as", str((told.get("before_sar_scale") or {}).get("why") or "").removeprefix("Read as ")
+    yield (
+        "Before, read as",
+        str((told.get("before_sar_scale") or {}).get("why") or "").removeprefix("Read as "),
+    )
     yield "Optical image given", _optical_image(told)
     yield (
         "Weights",

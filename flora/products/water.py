@@ -71,8 +71,8 @@ def reference_water(values: NDArray[np.float32], threshold: float | None) -> Cla
     if wrong.size:
         expected = "0 and 1" if threshold is None else "an occurrence of 0 to 100 %"
         raise InputError(
-            f"The reference water holds {wrong.max():g}; expected {expected} (255 for no data). Give a mask of 0 and 1, or "
-            "the occurrence of JRC Global Surface Water."
+            f"The reference water holds {wrong.max():g}; expected {expected} (255 for no data). Give a mask of 0 "
+            "and 1, or the occurrence of JRC Global Surface Water."
         )
     least = 1.0 if threshold is None else threshold
     return np.where(known, np.where(values >= least, WATER, LAND), NO_DATA).astype(np.uint8)

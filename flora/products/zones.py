@@ -102,9 +102,7 @@ def count_zones(
 class _Source:
     """Reads what is counted, block by block."""
 
-    def __init__(
-        self, result: Result, population: str | Path | None, land_cover: str | Path | None
-    ) -> None:
+    def __init__(self, result: Result, population: str | Path | None, land_cover: str | Path | None) -> None:
         self.water = result.layer(OBSERVED_WATER)
         self.likelihood = result.layer(LIKELIHOOD)
         self.flood, self.exclusion, self.reference = (
