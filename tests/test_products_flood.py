@@ -129,7 +129,8 @@ def test_a_reference_that_is_neither_is_refused(scenes) -> None:
     ("values", "said"),
     [
         (np.float32([0, 0.3, 0.9]), "holds 0.3 and nothing above 1; .* Multiply a fraction by 100"),
-        (np.uint8([1, 2, 2]), "holds no more than 2; .* Recode classes to 1 water and 0 land"),
+        (np.uint8([1, 2, 2]), "holds no more than 2; .* Recode classes or months to 1 water and 0 land"),
+        (np.uint8([0, 7, 12]), "holds no more than 12; expected a mask"),
     ],
 )
 def test_a_reference_that_never_counts_is_refused(scenes, values: np.ndarray, said: str) -> None:

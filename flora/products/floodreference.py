@@ -19,8 +19,8 @@ from flora.raster.sampled import sample_of
 
 FROM_BEFORE = "water of the scene from before"
 
-# Below, numbers above 1 are taken for codes of classes: even seasonal water is there in more of the views.
-LEAST_OCCURRENCE: Final = 10.0
+# Numbers from 2 on and below this are taken for codes: JRC's transitions go to 10, the months of its seasonality to 12.
+LEAST_OCCURRENCE: Final = 13.0
 BLOCK: Final = 1024  # px
 
 
@@ -102,8 +102,8 @@ def _is_mask(context: Context, certain: bool) -> bool:
     if not certain and 1 < highest < LEAST_OCCURRENCE and not _reaches(context, LEAST_OCCURRENCE):
         raise InputError(
             f"The reference water holds no more than {highest:g}; expected a mask of 0 and 1 or an occurrence of 0 to "
-            f"100 %. Recode classes to 1 water and 0 land, or say with --reference-threshold {OCCURRENCE:g} that it is "
-            "an occurrence."
+            f"100 %. Recode classes or months to 1 water and 0 land, or say with --reference-threshold "
+            f"{OCCURRENCE:g} that it is an occurrence."
         )
     return highest <= 1
 

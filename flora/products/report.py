@@ -101,7 +101,7 @@ def _numbers(figures: list[Figures], result: Result) -> str:
             flood = ("flood", _area(told.flood_km2), _range(told.flood_low_km2, told.flood_high_km2))
             shown.insert(0, flood)
         if result.summary.get("reference_unknown_pixels"):
-            unknown = float(result.summary["reference_unknown_km2"] or 0)
+            unknown = float(result.summary.get("reference_unknown_km2") or 0)
             shown.append(("of it, reference unknown", _area(unknown), "not counted as flood"))
         if told.people_in_flood is not None or told.people_in_water is not None:
             shown.append((told.people_kind, f"{told.people_there or 0:,.0f}", _people_known(told)))
