@@ -2,23 +2,17 @@
 
 from __future__ import annotations
 
-import json
-from pathlib import Path
-
 import numpy as np
 import pytest
-import rasterio
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
-from rio_cogeo.cogeo import cog_validate
 from standin import StandInCheckpoint, make_scene
 
 import flora
 from flora.errors import ConfigError, InputError
 from flora.products.flood import map_flood
-from flora.products.report import write_report
 
 UTM = GeoBox((150, 170), Affine(10, 0, 478_000, 0, -10, 6_700_000), "EPSG:32721")
 
@@ -63,6 +57,7 @@ def test_names_flags_and_grid(scenes, context) -> None:
     assert flood["exclusion"].attrs["flag_masks"].tolist() == [1, 2, 4, 8]
     assert flood["change"].attrs["flag_values"].tolist() == [0, 1, 2, 3]
     assert flood["likelihood"].attrs["units"] == "percent"
+    assert flood["optical"].attrs["long_name"] == "reflectance reconstructed from radar, not photographed"
     assert flood["observed_water"].encoding["_FillValue"] == 255
     assert flood["advisory"].odc.geobox == UTM
     assert flood.attrs["reference"] == "occurrence of at least 50 %"
@@ -130,108 +125,34 @@ def test_a_reference_that_is_neither_is_refused(scenes) -> None:
         map_flood(scenes[0], weights=StandInCheckpoint(), reference_threshold=0)
 
 
-@pytest.fixture
-def files(tmp_path: Path) -> dict[str, Path]:
-    """Two scenes on one lattice, the earlier one shifted, and what is known of the place."""
-    from scene_files import SIZE, write_scene, write_weights
-
-    coarse = GeoBox((30, 30), Affine(30, 0, 479_950, 0, -30, 6_680_050), "EPSG:32721")
-    columns = np.indices(coarse.shape)[1]
-    layers = {
-        "occurrence": np.where(columns < 8, 90, 10).astype(np.uint8),
-        "dem": (columns * np.float32(2)),
-        "cover": np.where(columns > 20, 50, 30).astype(np.uint8),
-    }
-    paths = {"after": write_scene(tmp_path / "after.tif"), "weights": write_weights(tmp_path)}
-    paths["before"] = write_scene(tmp_path / "before.tif", value=-12.0)
-    with rasterio.open(paths["before"], "r+") as file:
-        file.transform = file.transform * Affine.translation(-SIZE // 2, 0)
-    from flora.raster import CogSpec, write_cog
-
-    for name, values in layers.items():
-        spec = CogSpec(str(values.dtype), (name,))
-        paths[name] = write_cog(tmp_path / f"{name}.tif", values, coarse, spec)
-    return paths
-
-
-def test_files_say_what_they_hold(files: dict[str, Path], tmp_path: Path) -> None:
-    from flora.products.floodfiles import run_flood
-
-    summary = run_flood(
-        files["after"],
-        tmp_path / "out",
-        before=files["before"],
-        reference_water=files["occurrence"],
-        dem=files["dem"],
-        land_cover=files["cover"],
-        weights=files["weights"],
+@pytest.mark.parametrize(
+    ("values", "said"),
+    [
+        (np.float32([0, 0.3, 0.9]), "holds 0.3 and nothing above 1; .* Multiply a fraction by 100"),
+        (np.uint8([1, 2, 2]), "holds no more than 2; .* Recode classes or months to 1 water and 0 land"),
+        (np.uint8([0, 7, 12]), "holds no more than 12; expected a mask"),
+    ],
+)
+def test_a_reference_that_never_counts_is_refused(scenes, values: np.ndarray, said: str) -> None:
+    """Fractions and codes of classes lie below any threshold: every river would be flood."""
+    reference = raster(values[np.indices(UTM.shape)[1] % 3])
+    with pytest.raises(InputError, match=said):
+        map_flood(scenes[0], reference_water=reference, weights=StandInCheckpoint())
+    given = map_flood(
+        scenes[0], reference_water=reference, reference_threshold=0.5, weights=StandInCheckpoint()
     )
-    folder = tmp_path / "out" / "after"
-    layers = {path.stem for path in folder.glob("*.tif")}
-    assert layers == {
-        *("observed_water", "likelihood", "reference_water", "observed_flood", "exclusion", "advisory"),
-        *("change", "optical", "optical_display", "optical_uncertainty"),
-    }
-    read = {}
-    for path in folder.glob("*.tif"):
-        valid, faults, warnings = cog_validate(path, strict=True, quiet=True)
-        assert valid, (path.name, faults, warnings)
-        with rasterio.open(path) as file:
-            assert file.tags(ns="IMAGE_STRUCTURE")["LAYOUT"] == "COG"
-            assert file.descriptions[0]
-            assert file.tags()["REFERENCE"] == "occurrence of at least 50 %"
-            assert file.tags()["BEFORE"] == "before"
-            read[path.stem] = file.read(1)
-            if path.stem == "exclusion":
-                assert file.tags()["FLAGS"].startswith("sum of 1 no data, 2 steep slope, 4 low sensitivity")
-                assert file.nodata is None
-                assert file.colormap(1)[4] != file.colormap(1)[6]
-            if path.stem == "likelihood":
-                assert file.units == ("%",)
-            if path.stem == "optical_display":
-                assert [color.name for color in file.colorinterp] == ["red", "green", "blue"]
-    # 8 columns of 30 m that begin 50 m west of the scene: 190 m, of which the reference is water.
-    assert (read["reference_water"][:, :19] == 1).all()
-    assert (read["reference_water"][:, 19:] == 0).all()
-    # Columns from the 22nd on are built up: 21 x 30 m - 50 m.
-    assert ((read["exclusion"][:, 58:] & 4) == 4).all()
-    assert not (read["exclusion"][:, :58] & 4).any()
-    assert (read["change"][:, 35:] == 255).all()
-    flood = int((read["observed_flood"] == 1).sum())
-    assert summary.flood_pixels == flood
-    # 100 m² a pixel on the map, in a zone's middle 1 / 0.9996² of that on the ground.
-    assert summary.flood_km2 == pytest.approx(flood * 1e-4 / 0.9996**2, rel=1e-3)
-    stored = json.loads((folder / "summary.json").read_text())
-    assert stored["flood_pixels"] == flood
-    assert stored["files"]["observed_flood"] == "observed_flood.tif"
-    assert (folder / "quicklook.png").stat().st_size > 1000
-    assert stored["before_sources"] == [str(files["before"])]
-    page = write_report(folder).read_text()
-    assert [
-        title for title in ("Radar before", "Radar", "Optical, reconstructed") if f"<h3>{title}" not in page
-    ] == []
-    assert "receded water" in page
-    files["before"].unlink()
-    assert "Radar before" not in write_report(folder, overwrite=True).read_text()
+    assert given.attrs["reference"] == "occurrence of at least 0.5 %"
 
 
-def test_flood_needs_to_know_what_is_no_flood(files: dict[str, Path], tmp_path: Path) -> None:
-    from flora.products.floodfiles import run_flood
-
-    with pytest.raises(InputError, match="Pass --before or --reference-water"):
-        run_flood(files["after"], tmp_path / "out", weights=files["weights"])
-    assert not (tmp_path / "out").exists()
-    with pytest.raises(InputError, match="does not overlap the scene"):
-        run_flood(
-            files["after"],
-            tmp_path / "out",
-            reference_water=_elsewhere(files["occurrence"]),
-            weights=files["weights"],
-        )
-    assert not (tmp_path / "out").exists()
-
-
-def _elsewhere(path: Path) -> Path:
-    with rasterio.open(path, "r+", IGNORE_COG_LAYOUT_BREAK="YES") as file:
-        file.transform = file.transform * Affine.translation(10_000, 0)
-    return path
+@pytest.mark.parametrize(
+    ("given", "values", "said"),
+    [
+        ("dem", np.float32(np.nan), "no elevation within the scene: all is NaN"),
+        ("land_cover", np.uint8(7), "holds 7 within the scene and none of the codes"),
+        ("land_cover", np.float32(np.nan), "holds no data within the scene"),
+    ],
+)
+def test_ground_that_says_nothing_is_refused(scenes, given: str, values: np.generic, said: str) -> None:
+    """No flag would be set, as if slopes and towns had been looked at."""
+    with pytest.raises(InputError, match=said):
+        map_flood(scenes[0], weights=StandInCheckpoint(), **{given: raster(np.full(UTM.shape, values))})

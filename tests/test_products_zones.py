@@ -12,6 +12,7 @@ from affine import Affine
 from product_files import grid, write_product
 from pyproj import Transformer
 
+from flora.cli import main
 from flora.errors import InputError, OutputError
 from flora.products.report import write_report
 from flora.products.zones import write_zones
@@ -164,3 +165,56 @@ def test_faults_are_sentences(tmp_path: Path) -> None:
     assert write_zones(folder, file, name_field="code")[1].zone == "7"
     with pytest.raises(OutputError, match=r"zones.csv' exists already"):
         write_zones(folder, file)
+
+
+def test_what_lies_elsewhere_is_refused(tmp_path: Path) -> None:
+    """Otherwise there would be 0 people, or 0 km² in every zone."""
+    folder = toy(tmp_path / "toy")
+    far = grid((2, 2), Affine(250, 0, 580_000, 0, -300, 6_680_000))
+    write_cog(tmp_path / "people.tif", np.ones((2, 2), np.float32), far, CogSpec("float32", ("people",)))
+    with pytest.raises(InputError, match=r"people.tif does not overlap the scene"):
+        write_zones(folder, population=tmp_path / "people.tif")
+    with pytest.raises(InputError, match=r"None of the 1 zones in .* overlaps the scene"):
+        write_zones(folder, zone_file(tmp_path / "z.geojson", {"far": (500, 500, 600, 600)}))
+    assert not (folder / "zones.json").exists()
+
+
+def test_people_and_zones_say_how_much_is_covered(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = toy(tmp_path / "toy")
+    half = grid((1, 1), Affine(250, 0, 480_000, 0, -600, 6_680_000))
+    write_cog(
+        tmp_path / "people.tif", np.full((1, 1), 600.0, np.float32), half, CogSpec("float32", ("people",))
+    )
+    zones = zone_file(tmp_path / "z.geojson", {"half": (-30, 0, 30, 50)})
+    with pytest.raises(SystemExit) as end:
+        main(["zones", str(folder), "--zones", str(zones), "--population", str(tmp_path / "people.tif")])
+    assert not end.value.code
+    said = capsys.readouterr()
+    assert "50% of it" in said.out
+    assert "people in flood" in said.out
+    assert "240 of 600" in said.out
+    assert "covers 50.0% of the scene" in said.err
+    (overall, _) = json.loads((folder / "zones.json").read_text())
+    assert overall["people_share"] == pytest.approx(0.5, rel=1e-4)
+    page = write_report(folder).read_text()
+    assert "of 600 in the scene; known for 50% of it" in page
+    assert "<th>people in flood</th>" in page
+    assert "<td>240</td>" in page
+
+
+def test_nothing_is_counted_before_the_place_is_known_to_be_free(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = toy(tmp_path / "toy")
+    write_zones(folder)
+    monkeypatch.setattr("flora.products.zones.count_zones", lambda *_, **__: pytest.fail("counted"))
+    with pytest.raises(OutputError, match=r"zones.csv' exists already"):
+        write_zones(folder)
+
+
+@pytest.mark.parametrize("text", ['[{"zone": "over', '[{"zone": "overall", "unheard": 1}]', "[]", "7"])
+def test_damaged_figures_are_one_sentence(tmp_path: Path, text: str) -> None:
+    folder = toy(tmp_path / "toy")
+    (folder / "zones.json").write_text(text)
+    with pytest.raises(InputError, match=r"zones.json' (is damaged|holds no figures)"):
+        write_report(folder)

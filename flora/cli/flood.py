@@ -9,7 +9,20 @@ import typer
 
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, progress, say
-from flora.cli.options import Device, Json, NoCrs, Overwrite, Precision, Scale, Tile, Tta, Weights, option
+from flora.cli.options import (
+    Bands,
+    Device,
+    Json,
+    NoCrs,
+    OpticalMask,
+    Overwrite,
+    Precision,
+    Scale,
+    Tile,
+    Tta,
+    Weights,
+    option,
+)
 
 if TYPE_CHECKING:
     from flora.products.floodsummary import FloodSummary
@@ -28,7 +41,10 @@ ReferenceThreshold = Annotated[
 ]
 Dem = Annotated[Path | None, option("Elevation in m; steep slopes are excluded.", KNOWN)]
 LandCover = Annotated[Path | None, option("ESA WorldCover; towns and dense vegetation are excluded.", KNOWN)]
-Archive = Annotated[Path | None, option("Optical image of these days or from before the event.", KNOWN)]
+Archive = Annotated[
+    Path | None,
+    option("Optical image from the same days as the radar, or from before the event.", KNOWN),
+]
 
 
 @app.command()
@@ -46,11 +62,13 @@ def flood(
     dem: Dem = None,
     land_cover: LandCover = None,
     optical: Archive = None,
+    optical_mask: OpticalMask = None,
     weights: Weights = None,
     tile: Tile = 1536,
     precision: Precision = "auto",
     device: Device = "auto",
     tta: Tta = False,
+    bands: Bands = None,
     scale: Scale = "auto",
     no_crs: NoCrs = False,
     overwrite: Overwrite = False,
@@ -69,11 +87,13 @@ def flood(
             dem=dem,
             land_cover=land_cover,
             optical=optical,
+            optical_mask=optical_mask,
             weights=weights,
             tile=tile,
             precision=precision,
             device=device,
             tta=tta,
+            bands=bands.split(",") if bands else None,
             scale=scale,
             no_crs=no_crs,
             overwrite=overwrite,
@@ -83,8 +103,11 @@ def flood(
         print_json(summary.to_dict())
         return
     print_rows(_rows(summary), title=summary.scene)
-    if summary.note:
-        say(summary.note)
+    from flora.products.floodsummary import remedy_for_unknown
+
+    for sentence in (summary.note, remedy_for_unknown(summary.to_dict())):
+        if sentence:
+            say(sentence)
 
 
 def _rows(summary: FloodSummary) -> dict[str, object]:
@@ -93,14 +116,32 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
     def area(square_km: float | None) -> str | None:
         return None if square_km is None else f"{square_km:.2f} km²"
 
+    from flora.products.floodsummary import unchecked
+
+    unknown = summary.reference_unknown_pixels
+    reference = area(summary.reference_water_km2) or f"{summary.reference_water_pixels} px"
     return {
         "flood": area(summary.flood_km2) or f"{summary.flood_pixels} px",
         "of it not excluded": area(summary.flood_outside_exclusion_km2),
         "all water": area(summary.water_km2) or f"{summary.water_pixels} px",
-        "excluded": area(summary.excluded_km2),
+        "of it, reference unknown": area(summary.reference_unknown_km2) or f"{unknown} px"
+        if unknown
+        else None,
+        "excluded": "; ".join(filter(None, (area(summary.excluded_km2), unchecked(summary.to_dict()))))
+        or None,
         "receded water": area(summary.change_km2.get("receded_water")),
-        "reference water": summary.reference,
+        "reference water": f"{reference}: {summary.reference}",
+        "read as": _reason(summary.sar_scale),
+        "bands": summary.bands or None,
+        "before, read as": _reason(summary.before_sar_scale),
+        "before, bands": summary.before_bands or None,
+        "optical image": summary.optical_image.get("read_as"),
         "time taken": f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s, on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),
     }
+
+
+def _reason(scale: dict[str, str]) -> str | None:
+    """Gives how values were read, as `flora predict` prints it; None where nothing is said."""
+    return scale.get("why", "").removeprefix("Read as ").rstrip(".") or None

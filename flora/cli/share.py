@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from flora.cli.app import app
-from flora.cli.console import print_json, print_rows, print_table
+from flora.cli.console import print_json, print_rows, print_table, say
 from flora.cli.options import Json, Overwrite
 
 Folder = Annotated[
@@ -76,14 +76,25 @@ def zones(
             told.zone,
             area(told.flood_low_km2, told.flood_km2, told.flood_high_km2),
             area(told.water_low_km2, told.water_km2, told.water_high_km2),
-            f"{told.scene_km2:.2f}",
-            "" if told.people_in_water is None else f"{told.people_in_water:.0f} of {told.people:.0f}",
+            _seen(told.scene_km2, told.covered_share),
+            "" if told.people_there is None else f"{told.people_there:.0f} of {told.people:.0f}",
         )
         for told in figures
     ]
-    print_table(
-        ["zone", "flood, km² (range)", "water, km² (range)", "in the scene, km²", "people in water"], rows
-    )
+    heads = ["zone", "flood, km² (range)", "water, km² (range)", "in the scene, km²", figures[0].people_kind]
+    print_table(heads, rows)
+    from flora.products.zonefigures import COMPLETE
+
+    known = figures[0].people_share
+    if known is not None and known < COMPLETE:
+        say(f"The population raster covers {known:.1%} of the scene; people beyond it are not counted.")
+
+
+def _seen(square_km: float, share: float) -> str:
+    """Says what the scene shows of a zone, and how much of it that is where it is not the whole."""
+    from flora.products.zonefigures import COMPLETE
+
+    return f"{square_km:.2f}" if share >= COMPLETE else f"{square_km:.2f}, {share:.0%} of it"
 
 
 @app.command()

@@ -11,14 +11,16 @@ import numpy as np
 import xarray as xr
 from odc.geo.geobox import GeoBox
 
-from flora.errors import ConfigError, InputError
+from flora.errors import ConfigError
 from flora.products.flooddata import flood_dataset
+from flora.products.floodground import open_cover, open_elevation
 from flora.products.floodreference import find_reference
 from flora.products.tileflags import TileFlags, flag_layers
 from flora.products.water import OCCURRENCE, change, likelihood, observed_flood, observed_water
 from flora.raster import open_optical, open_sar
 from flora.raster.align import align_scene
-from flora.raster.context import Context, grid_of, open_context
+from flora.raster.context import grid_of
+from flora.raster.file import describe
 from flora.scene import DEFAULT_TILE, predict
 
 if TYPE_CHECKING:
@@ -67,7 +69,8 @@ def map_flood(
         `observed_water`, `likelihood`, `exclusion`, `advisory` (y, x), uint8, with CF flags; with reference water also
         `reference_water` and `observed_flood`; with `before` also `change`. Besides `optical` and
         `optical_uncertainty` (band, y, x), reflectance, and `water_probability`. Attributes as `flora.predict` gives
-        them, and `reference`, which says where the reference water comes from.
+        them, `reference`, which says where the reference water comes from, and `reference_water_source`, `dem_source`
+        and `land_cover_source`, which name what was given.
 
     Raises:
         InputError: Something cannot be read, lies elsewhere, or holds what was not expected.
@@ -81,8 +84,8 @@ def map_flood(
         scene=scene,
         before=earlier,
         geobox=geobox,
-        dem=_context(dem, geobox, "quantity", "elevation"),
-        cover=_context(land_cover, geobox, "classes", "land cover"),
+        dem=open_elevation(dem, geobox),
+        cover=open_cover(land_cover, geobox),
     )
     checkpoint = _checkpoint(weights)
     settings: dict[str, Any] = {"tile": tile, "device": device, "precision": precision, "tta": tta}
@@ -97,7 +100,18 @@ def map_flood(
     layers["exclusion"], layers["advisory"] = flag_layers(context, water, reference)
     if older is not None:
         layers["change"] = da.map_blocks(change, older, water, dtype=np.uint8)  # type: ignore[no-untyped-call]
-    return flood_dataset(layers, prediction, scene, earlier, told)
+    given = {"reference_water": reference_water, "dem": dem, "land_cover": land_cover}
+    files = {name: _named(raster) for name, raster in given.items()}
+    return flood_dataset(layers, prediction, scene, earlier, told, files)
+
+
+def _named(raster: Raster | None) -> str:
+    """Gives the path of what was given, or the name of an array; empty where nothing was."""
+    if raster is None:
+        return ""
+    if isinstance(raster, xr.DataArray):
+        return "an array" if raster.name is None else str(raster.name)
+    return describe(raster).path
 
 
 def _check_threshold(percent: float | None) -> None:
@@ -126,16 +140,6 @@ def _picture(optical: xr.Dataset | str | Path | None, geobox: GeoBox) -> xr.Data
         return optical
     picture: xr.Dataset = open_optical(optical, geobox, crs_required=False)
     return picture
-
-
-def _context(given: Raster | None, geobox: GeoBox, how: Any, name: str) -> Context | None:
-    if given is None:
-        return None
-    if how == "quantity" and geobox.crs is None:
-        raise InputError(
-            f"The scene has no CRS, so that its pixels have no size; the slope of the {name} needs one. Assign the CRS."
-        )
-    return open_context(given, geobox, how)
 
 
 def _water(prediction: xr.Dataset) -> da.Array:

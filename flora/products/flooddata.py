@@ -22,7 +22,6 @@ LONG_NAMES: Final = {
     "advisory": "where the map should be read with care",
     "likelihood": "calibrated probability of water",
     "water_probability": "calibrated probability of water",
-    "optical": "reflectance reconstructed from radar, not photographed",
     "optical_uncertainty": "Laplace scale of the reconstructed reflectance",
 }
 DEGREES: Final = {"latitude": "degrees_north", "longitude": "degrees_east"}
@@ -40,6 +39,7 @@ def flood_dataset(
     scene: xr.Dataset,
     earlier: xr.Dataset | None,
     reference: str,
+    files: Mapping[str, str],
 ) -> xr.Dataset:
     """Puts the layers of a flood map beside the optical picture, with the attributes that CF asks for.
 
@@ -49,6 +49,7 @@ def flood_dataset(
         scene: The scene with the flood.
         earlier: The scene from before, on the same grid; None without one.
         reference: Where the reference water comes from.
+        files: What was given besides, each `reference_water`, `dem` and `land_cover`; empty where nothing was.
 
     Returns:
         The flood map; `grid_mapping` and `_FillValue` stand in the encoding, from where xarray writes them.
@@ -62,16 +63,21 @@ def flood_dataset(
     for dim, told in _axes(scene).items():
         flood[dim] = flood[dim].assign_attrs(told)
     mapping = scene["VV"].encoding.get("grid_mapping") or _crs_variable(scene)
+    source = optical_source(bool(prediction.attrs["optical_prior"]))
     for key, layer in flood.data_vars.items():
-        layer.attrs.update(_attributes(str(key), reference))
+        layer.attrs.update(_attributes(str(key), reference, source))
         if mapping:
             layer.encoding["grid_mapping"] = mapping
     about: dict[str, Any] = {"Conventions": CONVENTIONS, "reference": reference}
+    about |= {f"{name}_source": file for name, file in files.items()}
     if earlier is not None:
         about |= {
             "before": str(earlier.attrs.get("name", "")),
             "before_time": str(earlier.attrs.get("time") or ""),
             "before_source": [str(source) for source in earlier.attrs.get("source", [])],
+            "before_sar_scale": str(earlier.attrs.get("sar_scale", "dB")),
+            "before_sar_scale_reason": str(earlier.attrs.get("sar_scale_reason", "")),
+            "before_band_reason": str(earlier.attrs.get("band_reason", "")),
         }
     return flood.assign_attrs(about)
 
@@ -95,9 +101,22 @@ def _crs_variable(scene: xr.Dataset) -> str | None:
     return next(holding, None)
 
 
-def _attributes(name: str, reference: str) -> dict[str, Any]:
+def optical_source(prior: bool) -> str:
+    """Names what the optical picture was made from.
+
+    Args:
+        prior: An optical image was given beside the radar.
+    """
+    return "radar and an optical image" if prior else "radar"
+
+
+def _attributes(name: str, reference: str, source: str) -> dict[str, Any]:
     """Gives long name, unit and flags of a layer."""
-    long_name = f"reference water: {reference}" if name == "reference_water" else LONG_NAMES.get(name)
+    names = LONG_NAMES | {
+        "reference_water": f"reference water: {reference}",
+        "optical": f"reflectance reconstructed from {source}, not photographed",
+    }
+    long_name = names.get(name)
     told: dict[str, Any] = {"long_name": long_name} if long_name else {}
     if name in UNITS:
         told["units"] = UNITS[name]

@@ -34,11 +34,13 @@ def run_flood(
     dem: str | Path | None = None,
     land_cover: str | Path | None = None,
     optical: str | Path | None = None,
+    optical_mask: str | Path | None = None,
     weights: str | Path | None = None,
     tile: int = DEFAULT_TILE,
     precision: str = "auto",
     device: str = "auto",
     tta: bool = False,
+    bands: Sequence[str] | None = None,
     scale: str = "auto",
     no_crs: bool = False,
     overwrite: bool = False,
@@ -54,12 +56,14 @@ def run_flood(
         reference_threshold: Occurrence from which water counts as reference, %.
         dem: Elevation, m.
         land_cover: ESA WorldCover codes.
-        optical: An optical picture of these days or from before.
+        optical: An optical picture from the same days as the radar, or from before the event.
+        optical_mask: A raster on that picture's grid, not 0 where it must not be used (cloud, shadow).
         weights: Checkpoint; None for the one that comes with FLoRA.
         tile: Side of a tile, px.
         precision: `auto`, `fp32` or `bf16`.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         tta: Average over four flips.
+        bands: Names of the bands of both scenes in their order; see `flora.open_sar`.
         scale: What the values of both scenes are; see `flora.open_sar`.
         no_crs: Take scenes without CRS, in pixels.
         overwrite: Whether an older product is replaced.
@@ -76,15 +80,21 @@ def run_flood(
             "Neither a scene from before nor reference water was given; expected one, to tell flood from rivers and "
             "lakes. Pass --before or --reference-water; `flora predict` maps all water alone."
         )
-    options = {"scale": scale, "crs_required": not no_crs}
+    if optical_mask is not None and optical is None:
+        raise InputError("A mask was given without the optical image that it masks; give both or neither.")
+    options = {"bands": bands, "scale": scale, "crs_required": not no_crs}
     scene = open_sar(after, **options)  # type: ignore[arg-type]
     require_free(Path(out).expanduser() / str(scene.attrs["name"]), overwrite)
-    earlier = align_scene(open_sar(before, **options), scene) if before is not None else None  # type: ignore[arg-type]
+    earlier = None
+    if before is not None:
+        older = open_sar(before, **options)  # type: ignore[arg-type]
+        _require_older(older, scene)
+        earlier = align_scene(older, scene)
     for opened in [scene] if earlier is None else [earlier, scene]:
         require_valid(opened)
     picture = None
     if optical is not None:
-        picture = open_optical(optical, scene_grid(scene), crs_required=not no_crs)
+        picture = open_optical(optical, scene_grid(scene), mask=optical_mask, crs_required=not no_crs)
     flood = map_flood(
         scene,
         earlier,
@@ -100,6 +110,27 @@ def run_flood(
         tta=tta,
     )
     return write_flood(flood, scene, out, before=earlier, overwrite=overwrite, progress=progress)
+
+
+def _require_older(before: xr.Dataset, after: xr.Dataset) -> None:
+    """Checks that the scenes were not swapped, where both say when they were taken.
+
+    Raises:
+        InputError: The one from before is later, or of the same time.
+    """
+    then, now = (str(scene.attrs.get("time") or "") for scene in (before, after))
+    # Where one names the day alone, two of one day cannot be ordered.
+    shared = min(len(then), len(now))
+    if (
+        not shared
+        or then[:shared] < now[:shared]
+        or (len(then) != len(now) and then[:shared] == now[:shared])
+    ):
+        return
+    raise InputError(
+        f"The scene from before is of {then}, the one with the flood of {now}; expected an earlier one. Swap them, or "
+        "give another scene for --before."
+    )
 
 
 def write_flood(

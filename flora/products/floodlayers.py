@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from flora.bands import RGB_BANDS
 from flora.products.colors import optical_colors
+from flora.products.flooddata import optical_source
 from flora.products.layers import LAND, NO_DATA, WATER, WATER_COLORS, Layer, reflectance_layer
 from flora.products.layerstyle import CLASSES, flag_combinations
 from flora.raster import CogSpec
@@ -49,7 +50,7 @@ def flood_layers(flood: xr.Dataset, tags: dict[str, str]) -> list[Layer]:
     ]
     pictures = [
         reflectance_layer("optical", flood["optical"], tags),
-        Layer("optical_display", _display(flood["optical"].data), _display_spec(tags)),
+        Layer("optical_display", _display(flood["optical"].data), _display_spec(flood, tags)),
         reflectance_layer("optical_uncertainty", flood["optical_uncertainty"], tags),
     ]
     return layers + pictures
@@ -76,8 +77,9 @@ def _display(reflectance: da.Array) -> da.Array:
     return display
 
 
-def _display_spec(tags: dict[str, str]) -> CogSpec:
-    note = "true colour for the eye, reflectance x 3.5 x 255; reconstructed from radar, not photographed"
+def _display_spec(flood: xr.Dataset, tags: dict[str, str]) -> CogSpec:
+    source = optical_source(bool(flood.attrs["optical_prior"]))
+    note = f"true colour for the eye, reflectance x 3.5 x 255; reconstructed from {source}, not photographed"
     return CogSpec("uint8", RGB_BANDS, nodata=DISPLAY_NO_DATA, rgb=True, tags=tags | {"NOTE": note})
 
 

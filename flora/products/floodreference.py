@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dask.array as da
 import numpy as np
@@ -18,6 +18,10 @@ from flora.raster.polarisation import Layer
 from flora.raster.sampled import sample_of
 
 FROM_BEFORE = "water of the scene from before"
+
+# Numbers from 2 on and below this are taken for codes: JRC's transitions go to 10, the months of its seasonality to 12.
+LEAST_OCCURRENCE: Final = 13.0
+BLOCK: Final = 1024  # px
 
 
 def find_reference(
@@ -46,7 +50,7 @@ def find_reference(
     if given is None:
         return older, "none" if older is None else FROM_BEFORE
     context = open_context(given, geobox, "classes")
-    mask = _is_mask(context) and threshold is None
+    mask = _is_mask(context, threshold is not None) and threshold is None
     least = OCCURRENCE if threshold is None else threshold
     reference: da.Array = da.map_blocks(  # type: ignore[no-untyped-call]
         _read,
@@ -64,8 +68,13 @@ def _read(context: Context, threshold: float | None, block_info: Any = None) -> 
     return reference_water(context.read(rows, cols), threshold)
 
 
-def _is_mask(context: Context) -> bool:
-    """Tells a mask from an occurrence by a sample of its values."""
+def _is_mask(context: Context, certain: bool) -> bool:
+    """Tells a mask from an occurrence by a sample of its values.
+
+    Args:
+        context: The reference water.
+        certain: Whether it is an occurrence in % for certain, so that low values are no sign of something else.
+    """
     source = context.source
     if isinstance(source, FileBand):
         if source.file.bands[0].unit == "%":
@@ -84,4 +93,28 @@ def _is_mask(context: Context) -> bool:
             f"The reference water holds {worst:g}; expected a mask of 0 and 1 or an occurrence of 0 to 100 % (255 for "
             "no data). Convert it, or give a scene from before the flood."
         )
+    fractions = values[(values > 0) & (values < 1)]
+    if not certain and highest <= 1 and fractions.size:
+        raise InputError(
+            f"The reference water holds {fractions[0]:g} and nothing above 1; expected a mask of 0 and 1 or an "
+            "occurrence of 0 to 100 %. Multiply a fraction by 100, or round a mask."
+        )
+    if not certain and 1 < highest < LEAST_OCCURRENCE and not _reaches(context, LEAST_OCCURRENCE):
+        raise InputError(
+            f"The reference water holds no more than {highest:g}; expected a mask of 0 and 1 or an occurrence of 0 to "
+            f"100 %. Recode classes or months to 1 water and 0 land, or say with --reference-threshold "
+            f"{OCCURRENCE:g} that it is an occurrence."
+        )
     return highest <= 1
+
+
+def _reaches(context: Context, least: float) -> bool:
+    """Tells whether a band has a value of at least `least` somewhere; a sample may have missed it."""
+    height, width = context.own.shape.yx
+    for top in range(0, height, BLOCK):
+        for left in range(0, width, BLOCK):
+            rows, cols = slice(top, min(top + BLOCK, height)), slice(left, min(left + BLOCK, width))
+            values = context.source.read(rows, cols, None)
+            if ((values >= least) & (values != NO_DATA)).any():
+                return True
+    return False

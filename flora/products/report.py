@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
 import flora
+from flora.products.floodsummary import remedy_for_unknown, unchecked, warn_of_unknown
 from flora.products.landcover import in_order
 from flora.products.layerstyle import TITLES
 from flora.products.reportmaps import map_section
-from flora.products.reporttext import CAVEATS, METHOD, SIMULATED_NOTE, STYLE
+from flora.products.reporttext import CAVEATS, METHOD, RADAR, SIMULATED_NOTE, STYLE, WITH_IMAGE
 from flora.products.result import OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
 from flora.products.summary import NOTICE
-from flora.products.zones import JSON_FILE, Figures, count_zones
+from flora.products.zonefigures import COMPLETE, JSON_FILE, Figures, read_figures
+from flora.products.zones import count_zones
 from flora.raster.file import file_name
 
 REPORT_FILE = "report.html"
@@ -37,7 +38,7 @@ def write_report(folder: str | Path, *, overwrite: bool = False) -> Path:
         The report.
 
     Raises:
-        InputError: The folder holds no product, or layers are missing.
+        InputError: The folder holds no product, layers are missing, or the figures by zones are damaged.
         OutputError: The file cannot be written.
     """
     result = open_result(folder)
@@ -53,6 +54,8 @@ def _page(result: Result) -> str:
     alerts = [SIMULATED_NOTE] if result.simulated else []
     if not result.summary.get("crs"):
         alerts.append("The scene has no place on Earth: areas are unknown.")
+    if warning := warn_of_unknown(result.summary):
+        alerts.append(f"{warning} {remedy_for_unknown(result.summary)}")
     notice = "" if result.simulated else f" {NOTICE}"
     parts = [
         f"<header><h1>{title}: {escape(result.name)}</h1><p>{escape(when)}</p></header>",
@@ -61,7 +64,7 @@ def _page(result: Result) -> str:
         map_section(result),
         _cover_table(figures),
         _zone_table(figures),
-        f"<section><h2>How it was made</h2>{_paragraphs(METHOD)}</section>",
+        f"<section><h2>How it was made</h2>{_paragraphs(_method(result))}</section>",
         f"<section><h2>What to beware of</h2><ul>{''.join(f'<li>{escape(c)}</li>' for c in CAVEATS)}</ul></section>",
         f"<section><h2>Data and model</h2>{_table(_provenance(result))}</section>",
         f"<section><h2>Files</h2>{_table(_files(result))}</section>",
@@ -72,11 +75,16 @@ def _page(result: Result) -> str:
     return f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head>\n<body>\n{body}\n</body></html>\n'
 
 
+def _method(result: Result) -> Iterable[str]:
+    """Says how the map came about."""
+    first, *others = METHOD
+    return [f"{WITH_IMAGE if result.summary.get('optical_prior') else RADAR} {first}", *others]
+
+
 def _figures(result: Result) -> list[Figures]:
     """Gives what `flora zones` has written, else counts the whole; nothing without a place on Earth."""
-    written = result.folder / JSON_FILE
-    if written.is_file():
-        return [Figures(**row) for row in json.loads(written.read_text(encoding="utf-8"))]
+    if (result.folder / JSON_FILE).is_file():
+        return read_figures(result.folder)
     return count_zones(result.folder) if result.layer(OBSERVED_WATER).crs else []
 
 
@@ -92,14 +100,15 @@ def _numbers(figures: list[Figures], result: Result) -> str:
         if told.flood_km2 is not None:
             flood = ("flood", _area(told.flood_km2), _range(told.flood_low_km2, told.flood_high_km2))
             shown.insert(0, flood)
+        if result.summary.get("reference_unknown_pixels"):
+            unknown = float(result.summary.get("reference_unknown_km2") or 0)
+            shown.append(("of it, reference unknown", _area(unknown), "not counted as flood"))
         if told.people_in_flood is not None or told.people_in_water is not None:
-            kind = "water" if told.people_in_flood is None else "flood"
-            people = told.people_in_water if told.people_in_flood is None else told.people_in_flood
-            shown.append(
-                (f"people in {kind}", f"{people or 0:,.0f}", f"of {told.people or 0:,.0f} in the scene")
-            )
+            shown.append((told.people_kind, f"{told.people_there or 0:,.0f}", _people_known(told)))
         if told.excluded_km2 is not None:
-            shown.append(("excluded", _area(told.excluded_km2), "not to be trusted"))
+            shown.append(
+                ("excluded", _area(told.excluded_km2), unchecked(result.summary) or "not to be trusted")
+            )
         seen = told.scene_km2 - told.no_data_km2
         shown.append(("observed", _area(seen), f"of {_area(told.scene_km2)}"))
     cells = (f"<div><b>{escape(v)}</b><span>{escape(k)}</span><i>{escape(n)}</i></div>" for k, v, n in shown)
@@ -108,6 +117,13 @@ def _numbers(figures: list[Figures], result: Result) -> str:
 
 def _area(square_km: float) -> str:
     return f"{square_km:,.0f} km²" if square_km >= 100 else f"{square_km:,.2f} km²"
+
+
+def _people_known(told: Figures) -> str:
+    """Says how many people there are, and where they are known where that is not the whole scene."""
+    words = f"of {told.people or 0:,.0f} in the scene"
+    partly = told.people_share is not None and told.people_share < COMPLETE
+    return f"{words}; known for {told.people_share:.0%} of it" if partly else words
 
 
 def _range(low: float | None, high: float | None) -> str:
@@ -138,7 +154,7 @@ def _zone_table(figures: list[Figures]) -> str:
         return ""
     flood, people = zones[0].flood_km2 is not None, zones[0].people is not None
     heads = ["zone", *(["flood, km²", "range"] if flood else []), "water, km²", "range"]
-    heads += ["covered", *(["people in water"] if people else [])]
+    heads += ["covered", *([zones[0].people_kind] if people else [])]
     rows = []
     for told in zones:
         cells = [told.zone]
@@ -149,7 +165,7 @@ def _zone_table(figures: list[Figures]) -> str:
             cells += [f"{middle:,.2f}", f"{low:,.2f} to {high:,.2f}"]
         cells += [f"{told.water_km2:,.2f}", f"{told.water_low_km2:,.2f} to {told.water_high_km2:,.2f}"]
         cells.append(f"{told.covered_share:.0%}")
-        cells += [f"{told.people_in_water or 0:,.0f}"] if people else []
+        cells += [f"{told.people_there or 0:,.0f}"] if people else []
         rows.append("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in cells) + "</tr>")
     head = "".join(f"<th>{escape(text)}</th>" for text in heads)
     more = len(figures) - 1 - len(zones)
@@ -173,11 +189,18 @@ def _provenance(result: Result) -> Rows:
     model = told.get("model") or {}
     yield "Scene", ", ".join(file_name(str(source)) for source in told.get("sources") or []) or result.name
     yield "Taken", told.get("time") or "unknown"
-    yield "Reference water", told.get("reference")
+    file = file_name(str(told.get("reference_file") or ""))
+    yield "Reference water", ", ".join(str(part) for part in (file, told.get("reference")) if part)
+    yield "Elevation", file_name(str(told.get("dem_file") or ""))
+    yield "Land cover", file_name(str(told.get("land_cover_file") or ""))
     earlier = ", ".join(file_name(str(source)) for source in told.get("before_sources") or [])
     yield "Scene before", f"{earlier} {told.get('before_time') or ''}".strip()
     yield "Grid", f"{told.get('height')} × {told.get('width')} px, {told.get('crs') or 'no CRS'}"
     yield "Read as", str((told.get("sar_scale") or {}).get("why") or "").removeprefix("Read as ")
+    yield (
+        "Before, read as",
+        str((told.get("before_sar_scale") or {}).get("why") or "").removeprefix("Read as "),
+    )
     yield "Optical image given", _optical_image(told)
     yield (
         "Weights",

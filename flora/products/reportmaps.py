@@ -13,6 +13,8 @@ from numpy.typing import NDArray
 
 from flora.errors import FloraError
 from flora.products.colors import NO_DATA_COLOR, Picture, optical_colors, radar_colors, water_over
+from flora.products.flooddata import optical_source
+from flora.products.floodpicture import UNKNOWN_REFERENCE
 from flora.products.layers import WATER, WATER_COLORS
 from flora.products.layerstyle import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR, Rgb
 from flora.products.mapframe import Frame, draw_map, frame_of
@@ -46,7 +48,8 @@ def _maps(result: Result) -> Iterator[str]:
     picture: Picture | None = None
     if optical is not None:
         picture = optical_colors(thin_file(optical, factor)[:3])
-        note = "what the eye would have seen; not photographed"
+        source = optical_source(bool(result.summary.get("optical_prior")))
+        note = f"what the eye would have seen; from {source}, not photographed"
         yield draw_map(picture, frame, "Optical, reconstructed", note)
     yield draw_map(_flood_colors(result, factor, picture), frame, *_map_words(result))
 
@@ -130,6 +133,8 @@ def _legend(result: Result) -> str:
     entries = [(color, names[name]) for name, _, color in reversed(_told(result))]
     if not (result.folder / "reference_water.tif").is_file():
         entries.append((WATER_COLORS[WATER][:3], "water"))
+    elif result.summary.get("reference_unknown_pixels"):
+        entries.append((WATER_COLORS[WATER][:3], UNKNOWN_REFERENCE))
     entries.append((NO_DATA_COLOR, "no data"))
     cells = (f'<span><i style="background:rgb{color}"></i>{escape(name)}</span>' for color, name in entries)
     return f'<p class="legend">{"".join(cells)}</p>'

@@ -6,9 +6,17 @@ from typing import Final
 
 SIMULATED_NOTE: Final = "The scene is SIMULATED: nothing here shows a real place."
 
-METHOD: Final = (
+RADAR: Final = (
     "A network read the two polarisations (VV, VH) of one Sentinel-1 radar scene, which sees through cloud and at "
-    "night. It gave each pixel a probability of being open water, and what the place would have looked like to the "
+    "night."
+)
+WITH_IMAGE: Final = (
+    "A network read the two polarisations (VV, VH) of one Sentinel-1 radar scene, which sees through cloud and at "
+    "night, and an optical image, which is named below."
+)
+
+METHOD: Final = (
+    "It gave each pixel a probability of being open water, and what the place would have looked like to the "
     "eye. A pixel counts as water where its probability reaches the threshold stated below.",
     "Flood is water that is not reference water (permanent or seasonal), where a reference was given; otherwise the "
     "map shows all water. Areas are true areas on the ellipsoid. Of each area, the sure part has a probability of at "
@@ -35,7 +43,7 @@ h2 { font-size: 15px; margin: 12px 0 4px } h3 { font-size: 13px; margin: 0 0 3px
 p, ul { margin: 4px 0 } ul { padding-left: 18px }
 .alert { color: #b03a14; font-weight: bold; border: 1px solid; padding: 4px 8px }
 .numbers { display: flex; flex-wrap: wrap; gap: 6px 22px; margin: 8px 0 }
-.numbers div { display: flex; flex-direction: column } .numbers b { font-size: 20px }
+.numbers div { display: flex; flex-direction: column; max-width: 230px } .numbers b { font-size: 20px }
 .numbers i { font-style: normal; color: #62686e; font-size: 11px }
 .maps { display: grid; grid-template-columns: 1fr 1fr; gap: 10px 12px }
 figure { margin: 0; break-inside: avoid } figcaption { color: #62686e; font-size: 11px }

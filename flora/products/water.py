@@ -67,12 +67,12 @@ def reference_water(values: NDArray[np.float32], threshold: float | None) -> Cla
     """
     known = np.isfinite(values) & (values != JRC_NO_DATA) & (values >= 0)
     seen = values[known]
-    highest = float(seen.max()) if seen.size else 0.0
-    if highest > (1 if threshold is None else LARGEST_OCCURRENCE):
+    wrong = seen[(seen != 0) & (seen != 1)] if threshold is None else seen[seen > LARGEST_OCCURRENCE]
+    if wrong.size:
         expected = "0 and 1" if threshold is None else "an occurrence of 0 to 100 %"
         raise InputError(
-            f"The reference water holds {highest:g}; expected {expected} (255 for no data). Give a mask of 0 and 1, or "
-            "the occurrence of JRC Global Surface Water."
+            f"The reference water holds {wrong.max():g}; expected {expected} (255 for no data). Give a mask of 0 "
+            "and 1, or the occurrence of JRC Global Surface Water."
         )
     least = 1.0 if threshold is None else threshold
     return np.where(known, np.where(values >= least, WATER, LAND), NO_DATA).astype(np.uint8)

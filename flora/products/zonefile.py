@@ -79,6 +79,26 @@ def read_zones(path: str | Path, name_field: str | None, geobox: GeoBox) -> list
     return [_zone(name, shapely.make_valid(shape), source, geobox) for name, shape in found]
 
 
+def require_inside(zones: list[Zone], geobox: GeoBox, path: str | Path) -> None:
+    """Checks that at least one zone meets the scene.
+
+    Args:
+        zones: As `read_zones` gives them.
+        geobox: Grid of the product.
+        path: Their file, for the message.
+
+    Raises:
+        InputError: None does.
+    """
+    height, width = geobox.shape.yx
+    scene = shapely.box(0, 0, width, height)
+    if not any(zone.pixels.intersects(scene) for zone in zones):
+        raise InputError(
+            f"None of the {len(zones)} zones in '{path}' overlaps the scene; expected zones of the same place. Check "
+            "the file and its CRS."
+        )
+
+
 def _solid(shape: Any) -> bool:
     return isinstance(shape, Polygon | MultiPolygon) and not shape.is_empty
 

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import csv
-import json
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from affine import Affine
@@ -17,72 +13,20 @@ from rasterio.features import rasterize
 
 from flora.products.area import SQUARE_KM, row_areas
 from flora.products.components import BLOCK
-from flora.products.landcover import LandCover, in_order
+from flora.products.landcover import LandCover
 from flora.products.layers import WATER
 from flora.products.population import Population
 from flora.products.result import LIKELIHOOD, OBSERVED_FLOOD, OBSERVED_WATER, Result, added, open_result
-from flora.products.zonefile import Zone, read_zones
+from flora.products.zonefigures import COVERED, CSV_FILE, JSON_FILE, Figures, write_figures
+from flora.products.zonefile import Zone, read_zones, require_inside
 from flora.raster.file import RasterFile, describe
 from flora.raster.grid import require_same_grid
 
-CSV_FILE, JSON_FILE = "zones.csv", "zones.json"
 SURE, POSSIBLE = 0.9, 0.1  # probability from which a pixel is in the low and in the high figure
 OVERALL = "overall"
-COVERED = ("scene_km2", "water_km2", "flood_km2")  # figures told by land cover
-DIGITS = 6
 
 Mask = NDArray[np.bool_]
 Cover = tuple[NDArray[np.intp], list[str]]  # place of each pixel's class in a list of names
-
-
-@dataclass
-class Figures:
-    """Areas and people of one zone, inside the scene.
-
-    Attributes:
-        zone: Its name; `overall` for the whole scene.
-        scene_km2: Ground area of its pixels.
-        covered_share: Share of the zone that the scene covers; 1 overall.
-        water_km2: What is mapped as water.
-        water_low_km2: Of that, what is water with a probability of at least 90 %.
-        water_high_km2: That, and what is water with at least 10 %.
-        flood_km2: What is mapped as flood; None where the product does not tell flood from water.
-        flood_low_km2: Of that, what is water with at least 90 %.
-        flood_high_km2: That, and what is water with at least 10 % where the product knows no reference water.
-        excluded_km2: With data, but flagged as unreliable; None without an exclusion layer.
-        no_data_km2: Without a measurement.
-        people: People that the population raster has there; None without one.
-        people_in_water: Of them, on pixels mapped as water.
-        people_in_flood: Of them, on pixels mapped as flood.
-        land_cover: Of each class of land cover, its area inside the scene (`scene_km2`), the part of it mapped as
-            water (`water_km2`) and, where the product tells it, as flood (`flood_km2`); None without land cover.
-    """
-
-    zone: str
-    scene_km2: float = 0.0
-    covered_share: float = 1.0
-    water_km2: float = 0.0
-    water_low_km2: float = 0.0
-    water_high_km2: float = 0.0
-    flood_km2: float | None = None
-    flood_low_km2: float | None = None
-    flood_high_km2: float | None = None
-    excluded_km2: float | None = None
-    no_data_km2: float = 0.0
-    people: float | None = None
-    people_in_water: float | None = None
-    people_in_flood: float | None = None
-    land_cover: dict[str, dict[str, float]] | None = None
-
-    def add(self, name: str, amount: float) -> None:
-        """Adds to one of the figures; one of a class of land cover is `class/figure`."""
-        kind, _, figure = name.rpartition("/")
-        if kind:
-            assert self.land_cover is not None, "started with land cover"
-            areas = self.land_cover.setdefault(kind, {})
-            areas[figure] = areas.get(figure, 0.0) + amount
-            return
-        setattr(self, name, (getattr(self, name) or 0.0) + amount)
 
 
 def write_zones(
@@ -112,14 +56,14 @@ def write_zones(
         The figures, overall first.
 
     Raises:
-        InputError: The product, the zones, the population or the land cover cannot be read, or the scene has no
-            CRS.
+        InputError: The product, the zones, the population or the land cover cannot be read or lie elsewhere, or the
+            scene has no CRS.
         OutputError: The files cannot be written.
     """
     rasters = {"population": population, "land_cover": land_cover}
-    figures = count_zones(folder, zones, name_field=name_field, block=block, **rasters)
-    with added(Path(folder).expanduser(), [CSV_FILE, JSON_FILE], overwrite=overwrite) as hidden:
-        _write(hidden, figures)
+    with added(open_result(folder).folder, [CSV_FILE, JSON_FILE], overwrite=overwrite) as hidden:
+        figures = count_zones(folder, zones, name_field=name_field, block=block, **rasters)
+        write_figures(hidden, figures)
     return figures
 
 
@@ -134,8 +78,10 @@ def count_zones(
 ) -> list[Figures]:
     """Counts as `write_zones` does, and writes nothing."""
     result = open_result(folder)
-    source = _Source(result, Population(population) if population else None, land_cover)
+    source = _Source(result, population, land_cover)
     known = read_zones(zones, name_field, source.geobox) if zones else []
+    if zones:
+        require_inside(known, source.geobox, zones)
     figures = [source.start(OVERALL), *(source.start(zone.name) for zone in known)]
     for rows, cols in _blocks(source.geobox, block):
         amounts = source.amounts(rows, cols)
@@ -147,13 +93,16 @@ def count_zones(
                 _add(told, amounts, cover, inside)
     for zone, told in zip(known, figures[1:], strict=True):
         told.covered_share = min(1.0, told.scene_km2 / zone.square_km) if zone.square_km else 0.0
+    for told in figures:
+        if told.people_share is not None:
+            told.people_share = min(1.0, told.people_share / told.scene_km2) if told.scene_km2 else 0.0
     return figures
 
 
 class _Source:
     """Reads what is counted, block by block."""
 
-    def __init__(self, result: Result, population: Population | None, land_cover: str | Path | None) -> None:
+    def __init__(self, result: Result, population: str | Path | None, land_cover: str | Path | None) -> None:
         self.water = result.layer(OBSERVED_WATER)
         self.likelihood = result.layer(LIKELIHOOD)
         self.flood, self.exclusion, self.reference = (
@@ -161,7 +110,7 @@ class _Source:
             for path in map(result.find, (OBSERVED_FLOOD, ("exclusion",), ("reference_water",)))
         )
         self.geobox = result.located(self.water)
-        self.population = population
+        self.population = Population(population, self.geobox) if population else None
         self.land_cover = LandCover(land_cover, self.geobox) if land_cover else None
         layers = (self.water, self.likelihood, self.flood, self.exclusion, self.reference)
         require_same_grid([layer for layer in layers if layer])
@@ -174,7 +123,7 @@ class _Source:
         if self.exclusion:
             figures.excluded_km2 = 0.0
         if self.population:
-            figures.people = figures.people_in_water = 0.0
+            figures.people = figures.people_share = figures.people_in_water = 0.0
             figures.people_in_flood = 0.0 if self.flood else None
         if self.land_cover:
             figures.land_cover = {}
@@ -195,8 +144,10 @@ class _Source:
         area = row_areas(self.geobox, rows, cols)[:, None]
         amounts = {name: mask * (area / SQUARE_KM) for name, mask in masks.items()}
         if self.population:
-            people = self.population.density(self.geobox, rows, cols) * area
+            density, inside = self.population.density(self.geobox, rows, cols)
+            people = density * area
             amounts |= {"people": people, "people_in_water": people * masks["water_km2"]}
+            amounts["people_share"] = inside * (area / SQUARE_KM)  # km² here, a share in the end
             if self.flood:
                 amounts["people_in_flood"] = people * masks["flood_km2"]
         return amounts
@@ -255,29 +206,3 @@ def _add(
         sums = np.bincount(places[inside], weights=amounts[name][inside], minlength=len(kinds))
         for kind, amount in zip(kinds, sums, strict=True):
             figures.add(f"{kind}/{name}", float(amount))
-
-
-def _write(folder: Path, figures: list[Figures]) -> None:
-    kinds = in_order({kind for told in figures for kind in told.land_cover or {}})
-    rows = [_rounded(asdict(told)) for told in figures]
-    with (folder / CSV_FILE).open("w", encoding="utf-8", newline="") as file:
-        flat = [_flat(row, kinds) for row in rows]
-        table = csv.DictWriter(file, list(flat[0]))
-        table.writeheader()
-        table.writerows(flat)
-    text = json.dumps(rows, indent=2, ensure_ascii=False, allow_nan=False)
-    (folder / JSON_FILE).write_text(text + "\n", encoding="utf-8")
-
-
-def _flat(row: dict[str, Any], kinds: list[str]) -> dict[str, Any]:
-    """Gives a row of the table: a column for each figure of each class of land cover."""
-    flat = {name: value for name, value in row.items() if name != "land_cover"}
-    cover = row["land_cover"] or {}
-    names = [name for name in COVERED if row.get(name) is not None]
-    return flat | {f"{kind}_{name}": cover.get(kind, {}).get(name, 0.0) for kind in kinds for name in names}
-
-
-def _rounded(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _rounded(part) for name, part in value.items()}
-    return round(value, DIGITS) if isinstance(value, float) else value
