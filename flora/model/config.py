@@ -12,6 +12,9 @@ LEVELS = 4
 class ModelConfig(BaseModel):
     """Everything needed to build the network; stored with the weights.
 
+    The values below are no preset's: where sizes are given by hand, all that matter have to be. An experiment that
+    differs from a preset by a switch names the preset and the switch (`model: default`, `changes: {film: false}`).
+
     Attributes:
         name: Preset it came from.
         stem_stride: Stride of the finest level, px: 2 for speed, 1 for the paper's full-size pyramid.
