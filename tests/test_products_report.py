@@ -194,3 +194,11 @@ def test_the_verbs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         main(["catalog", str(tmp_path / "out"), "--title", "May 2024"])
     assert not end.value.code
     assert json.loads((tmp_path / "out" / "catalog.json").read_text())["title"] == "May 2024"
+
+
+def test_what_other_verbs_derive_is_known_by_name() -> None:
+    from flora.products import report, stac, vectors, zones
+    from flora.products.folder import DERIVED
+
+    written = {vectors.GEOPACKAGE, zones.CSV_FILE, zones.JSON_FILE, report.REPORT_FILE, stac.ITEM_FILE}
+    assert written | {stac.CATALOG_FILE} <= set(DERIVED)

@@ -243,14 +243,6 @@ def test_a_new_map_keeps_what_is_not_of_flora_and_drops_what_told_of_the_old_one
     assert json.loads((second.folder / "summary.json").read_text())["remarks"] == [told]
 
 
-def test_what_other_verbs_derive_is_known_by_name() -> None:
-    from flora.products import report, stac, vectors, zones
-    from flora.products.folder import DERIVED
-
-    written = {vectors.GEOPACKAGE, zones.CSV_FILE, zones.JSON_FILE, report.REPORT_FILE, stac.ITEM_FILE}
-    assert written | {stac.CATALOG_FILE} <= set(DERIVED)
-
-
 def test_an_out_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     prediction, scene = mapped()
     (tmp_path / "file").write_text("in the way")
