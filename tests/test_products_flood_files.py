@@ -213,14 +213,23 @@ def test_an_optical_mask_goes_with_its_image(files: dict[str, Path], tmp_path: P
     from flora.products.floodfiles import run_flood
 
     image = rewritten(tmp_path / "rgb.tif", np.full((3, 70, 70), 900, np.uint16), files["after"])
-    cloud = rewritten(tmp_path / "cloud.tif", np.ones((70, 70), np.uint8), files["after"])
+    half = np.ones((70, 70), np.uint8)
+    all_of_it = rewritten(tmp_path / "all.tif", half, files["after"])
+    half[:35] = 0
+    cloud = rewritten(tmp_path / "cloud.tif", half, files["after"])
     options = {"reference_water": files["occurrence"], "weights": files["weights"], "optical_mask": cloud}
     with pytest.raises(InputError, match="give both or neither"):
         run_flood(files["after"], tmp_path / "out", **options)
     summary = run_flood(files["after"], tmp_path / "out", optical=image, **options)
     assert summary.optical_image["sources"] == [str(image)]
+    assert summary.optical_image["usable_share"] == 0.5
     with rasterio.open(tmp_path / "out" / "after" / "optical_display.tif") as file:
         assert "reconstructed from radar and an optical image, not photographed" in file.tags()["NOTE"]
+    with pytest.raises(InputError, match="can be used nowhere"):
+        run_flood(files["after"], tmp_path / "other", optical=image, **options | {"optical_mask": all_of_it})
+    (tmp_path / "out" / "after" / "report.html").write_text("of the map before")
+    again = run_flood(files["after"], tmp_path / "out", optical=image, overwrite=True, **options)
+    assert any("Removed, as they told of the map before: report.html" in words for words in again.remarks)
     with pytest.raises(InputError, match="grid"):
         run_flood(
             files["after"], tmp_path / "other", optical=image, **options | {"optical_mask": files["cover"]}

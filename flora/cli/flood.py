@@ -105,7 +105,7 @@ def flood(
     print_rows(_rows(summary), title=summary.scene)
     from flora.products.floodsummary import remedy_for_unknown
 
-    for sentence in (summary.note, remedy_for_unknown(summary.to_dict())):
+    for sentence in (summary.note, *summary.remarks, remedy_for_unknown(summary.to_dict())):
         if sentence:
             say(sentence)
 
@@ -119,6 +119,7 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
     from flora.products.floodsummary import unchecked
 
     unknown = summary.reference_unknown_pixels
+    usable = summary.optical_image.get("usable_share")
     reference = area(summary.reference_water_km2) or f"{summary.reference_water_pixels} px"
     return {
         "flood": area(summary.flood_km2) or f"{summary.flood_pixels} px",
@@ -136,6 +137,7 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
         "before, read as": _reason(summary.before_sar_scale),
         "before, bands": summary.before_bands or None,
         "optical image": summary.optical_image.get("read_as"),
+        "optical image usable": None if usable is None else f"on {usable:.1%} of the scene",
         "time taken": f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s, on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),

@@ -14,10 +14,11 @@ from flora.products.flood import map_flood
 from flora.products.floodlayers import flood_layers
 from flora.products.floodpicture import write_flood_quicklook
 from flora.products.floodsummary import FloodSummary, FloodTally, flood_words, summarize_flood
-from flora.products.folder import SUMMARY_FILE, require_free, staged
+from flora.products.folder import SUMMARY_FILE, derived_words, require_free, staged
+from flora.products.usable import open_usable
 from flora.products.usage import Usage
 from flora.products.write import QUICKLOOK_FILE, Progress, fill, open_sinks, scene_grid, tags_of
-from flora.raster import open_optical, open_sar, require_valid
+from flora.raster import open_sar, require_valid
 from flora.raster.align import align_scene
 from flora.scene import DEFAULT_TILE
 
@@ -92,9 +93,9 @@ def run_flood(
         earlier = align_scene(older, scene)
     for opened in [scene] if earlier is None else [earlier, scene]:
         require_valid(opened)
-    picture = None
+    picture, share = None, 0.0
     if optical is not None:
-        picture = open_optical(optical, scene_grid(scene), mask=optical_mask, crs_required=not no_crs)
+        picture, share = open_usable(optical, scene_grid(scene), mask=optical_mask, crs_required=not no_crs)
     flood = map_flood(
         scene,
         earlier,
@@ -109,6 +110,8 @@ def run_flood(
         precision=precision,
         tta=tta,
     )
+    if picture is not None:
+        flood.attrs["optical_image"]["usable_share"] = round(share, 4) or share
     return write_flood(flood, scene, out, before=earlier, overwrite=overwrite, progress=progress)
 
 
@@ -178,6 +181,8 @@ def write_flood(
             )
         summary = summarize_flood(scene, flood, tallies, usage)
         names = [f"{layer.name}.tif" for layer in layers] + [QUICKLOOK_FILE, SUMMARY_FILE]
-        summary = replace(summary, folder=target, files={Path(file).stem: target / file for file in names})
+        remarks = [*summary.remarks, *filter(None, [derived_words(target, names)])]
+        files = {Path(file).stem: target / file for file in names}
+        summary = replace(summary, folder=target, files=files, remarks=remarks)
         summary.write(hidden)
     return summary

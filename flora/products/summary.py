@@ -49,8 +49,8 @@ class Summary:
         threshold: Probability from which a pixel is water.
         model: Weights file, its checksum and what is known of its training.
         optical_prior: An optical image was given beside the radar.
-        optical_image: Its files, its time, how it was read and, from `flora predict`, the `usable_share` of the scene
-            where it has data and is not masked; empty without one.
+        optical_image: Its files, its time, how it was read and, from the command line, the `usable_share` of the
+            scene where it has data and is not masked; empty without one.
         tile: Side of a tile, px.
         margin: What a tile read around its core, px.
         precision: Number format of the convolutions.
