@@ -58,7 +58,8 @@ HEAD: Final = """# Results
 
 This page is written by `flora bench quality` from `benchmarks/results/quality*.json`; edit nothing here. Every figure
 is of public test chips that were neither trained nor tuned on (but the desert's, which says so), from one Sentinel-1
-image alone unless a row names another input. Brackets are 95 % bootstrap intervals. The words are defined below.
+image alone unless a row names another input. Brackets are 95 % bootstrap intervals, too narrow where they are over
+chips: those of one place on two dates, and neighbours, count as independent. The words are defined below.
 [Where it fails](where-it-fails.md) shows pictures of what does not hold."""
 
 RISK: Final = (
