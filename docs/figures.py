@@ -50,7 +50,11 @@ def guaiba(root: Path, out: Path) -> Path:
             "Sentinel-1: red VV, green VH, blue VV/VH",
             radar_colors(scene[["VV", "VH"]].to_array().values),
         ),
-        panel("What FLoRA makes of the two", "reconstructed, not photographed", colors(today["optical"])),
+        panel(
+            "What FLoRA makes of the two",
+            "reconstructed; parts repeat the first image",
+            colors(today["optical"]),
+        ),
         panel("Image of the flood", "Sentinel-2, not shown to the network", colors(after)),
     ]
     words = Words(

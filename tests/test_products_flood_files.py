@@ -224,7 +224,9 @@ def test_an_optical_mask_goes_with_its_image(files: dict[str, Path], tmp_path: P
     assert summary.optical_image["sources"] == [str(image)]
     assert summary.optical_image["usable_share"] == 0.5
     with rasterio.open(tmp_path / "out" / "after" / "optical_display.tif") as file:
-        assert "reconstructed from radar and an optical image, not photographed" in file.tags()["NOTE"]
+        assert (
+            "reconstructed from radar and an optical image, parts of which it repeats" in file.tags()["NOTE"]
+        )
     with pytest.raises(InputError, match="can be used nowhere"):
         run_flood(files["after"], tmp_path / "other", optical=image, **options | {"optical_mask": all_of_it})
     (tmp_path / "out" / "after" / "report.html").write_text("of the map before")

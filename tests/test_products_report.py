@@ -67,7 +67,7 @@ def test_a_report_names_the_optical_image_and_how_it_was_read(tmp_path: Path) ->
     assert "/data" not in pages[0]
     assert "from radar alone" in pages[1]
     assert re.search(r"Optical image given\s+yes", pages[2])
-    assert "from radar and an optical image, not photographed" in pages[0]
+    assert "from radar and an optical image, parts of which it repeats" in pages[0]
     assert "at night, and an optical image" in pages[0]
     assert "from radar, not photographed" in pages[1]
     assert "at night. It gave" in pages[1]

@@ -44,6 +44,19 @@ WITNESSED: Final = (
     "colours of the day show water too, and is left out elsewhere ([how much, and what it is worth]"
     "(where-it-fails.md))."
 )
+
+
+def _ombria(country: str) -> Entry:
+    return Entry(
+        f"ombria_{country}",
+        f"OMBRIA {country.capitalize()}",
+        "ombria",
+        keep=lambda record: record.event.startswith(country),
+        tune="val",
+        note=WITNESSED,
+    )
+
+
 ENTRIES: Final = (
     Entry("sen1floods11", "Sen1Floods11, test (Spain, USA)", "sen1floods11"),
     Entry("guaiba", "Guaíba, test rows", "guaiba", tune="val"),
@@ -51,22 +64,8 @@ ENTRIES: Final = (
     Entry(
         "etci_dry", "ETCI Nebraska, dry date", "etci2021", keep=lambda r: "water" not in r.files, tune="train"
     ),
-    Entry(
-        "ombria_france",
-        "OMBRIA France",
-        "ombria",
-        keep=lambda r: r.event.startswith("france"),
-        tune="val",
-        note=WITNESSED,
-    ),
-    Entry(
-        "ombria_timor",
-        "OMBRIA Timor",
-        "ombria",
-        keep=lambda r: r.event.startswith("timor"),
-        tune="val",
-        note=WITNESSED,
-    ),
+    _ombria("france"),
+    _ombria("timor"),
     Entry("sen12ms_cr", "SEN12MS-CR, one patch", "sen12ms_cr"),
     Entry("desert", "Desert (its chips are trained on)", "desert", "train"),
 )

@@ -23,6 +23,7 @@ from flora.cli.options import (
     Weights,
     option,
 )
+from flora.cli.predict import read_as, reading_rows
 
 if TYPE_CHECKING:
     from flora.products.floodsummary import FloodSummary
@@ -119,7 +120,6 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
     from flora.products.floodsummary import unchecked
 
     unknown = summary.reference_unknown_pixels
-    usable = summary.optical_image.get("usable_share")
     reference = area(summary.reference_water_km2) or f"{summary.reference_water_pixels} px"
     return {
         "flood": area(summary.flood_km2) or f"{summary.flood_pixels} px",
@@ -132,18 +132,10 @@ def _rows(summary: FloodSummary) -> dict[str, object]:
         or None,
         "receded water": area(summary.change_km2.get("receded_water")),
         "reference water": f"{reference}: {summary.reference}",
-        "read as": _reason(summary.sar_scale),
-        "bands": summary.bands or None,
-        "before, read as": _reason(summary.before_sar_scale),
+        **reading_rows(summary),
+        "before, read as": read_as(summary.before_sar_scale),
         "before, bands": summary.before_bands or None,
-        "optical image": summary.optical_image.get("read_as"),
-        "optical image usable": None if usable is None else f"on {usable:.1%} of the scene",
         "time taken": f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s, on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),
     }
-
-
-def _reason(scale: dict[str, str]) -> str | None:
-    """Gives how values were read, as `flora predict` prints it; None where nothing is said."""
-    return scale.get("why", "").removeprefix("Read as ").rstrip(".") or None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -11,12 +11,10 @@ import typer
 from flora.cli import options as given
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, progress, say
-from flora.cli.options import COMPUTING, PLACE, READING, WRITING
+from flora.cli.options import PLACE, WRITING
 
 if TYPE_CHECKING:
     from flora.products import Summary
-
-__all__ = ["COMPUTING", "READING", "WRITING", "predict", "print_summaries", "rows_of"]
 
 
 @app.command()
@@ -139,16 +137,28 @@ def print_summaries(summaries: Sequence[Summary]) -> None:
 def rows_of(summary: Summary) -> dict[str, object]:
     """Gives what a person wants to know of a result, by name; None for what is unknown."""
     area = None if summary.water_km2 is None else f"{summary.water_km2:.2f} km²"
-    usable = summary.optical_image.get("usable_share")
     how = f"{summary.seconds:.1f} s, {summary.mpx_per_s:.2f} Mpx/s"
     return {
         "water": area or f"{summary.water_pixels} px",
         "share of the scene": f"{summary.water_share:.1%} of what is valid, {summary.valid_share:.1%} is",
-        "read as": summary.sar_scale["why"].removeprefix("Read as ").rstrip(".") or None,
-        "bands": summary.bands or None,
-        "optical image": summary.optical_image.get("read_as"),
-        "optical image usable": None if usable is None else f"on {usable:.1%} of the scene",
+        **reading_rows(summary),
         "time taken": f"{how}, {summary.precision} on {summary.device}",
         "peak memory": f"{summary.peak_mib:.0f} MiB",
         "wrote": list(summary.files.values()),
     }
+
+
+def reading_rows(summary: Summary) -> dict[str, str | None]:
+    """Gives how radar and optical image were read, by name; None for what is not there."""
+    usable = summary.optical_image.get("usable_share")
+    return {
+        "read as": read_as(summary.sar_scale),
+        "bands": summary.bands or None,
+        "optical image": summary.optical_image.get("read_as"),
+        "optical image usable": None if usable is None else f"on {usable:.1%} of the scene",
+    }
+
+
+def read_as(scale: Mapping[str, str]) -> str | None:
+    """Gives how values were read, and why; None where nothing is said."""
+    return scale.get("why", "").removeprefix("Read as ").rstrip(".") or None

@@ -9,7 +9,7 @@ import dask.array as da
 import numpy as np
 import xarray as xr
 
-from flora.products.layers import NO_DATA
+from flora.products.layers import NO_DATA, origin_words
 from flora.products.layerstyle import BITS, CLASSES
 from flora.raster.context import grid_of
 
@@ -63,9 +63,9 @@ def flood_dataset(
     for dim, told in _axes(scene).items():
         flood[dim] = flood[dim].assign_attrs(told)
     mapping = scene["VV"].encoding.get("grid_mapping") or _crs_variable(scene)
-    source = optical_source(bool(prediction.attrs["optical_prior"]))
+    origin = origin_words(bool(prediction.attrs["optical_prior"]))
     for key, layer in flood.data_vars.items():
-        layer.attrs.update(_attributes(str(key), reference, source))
+        layer.attrs.update(_attributes(str(key), reference, origin))
         if mapping:
             layer.encoding["grid_mapping"] = mapping
     about: dict[str, Any] = {"Conventions": CONVENTIONS, "reference": reference}
@@ -101,20 +101,11 @@ def _crs_variable(scene: xr.Dataset) -> str | None:
     return next(holding, None)
 
 
-def optical_source(prior: bool) -> str:
-    """Names what the optical picture was made from.
-
-    Args:
-        prior: An optical image was given beside the radar.
-    """
-    return "radar and an optical image" if prior else "radar"
-
-
-def _attributes(name: str, reference: str, source: str) -> dict[str, Any]:
+def _attributes(name: str, reference: str, origin: str) -> dict[str, Any]:
     """Gives long name, unit and flags of a layer."""
     names = LONG_NAMES | {
         "reference_water": f"reference water: {reference}",
-        "optical": f"reflectance reconstructed from {source}, not photographed",
+        "optical": f"reflectance reconstructed {origin}",
     }
     long_name = names.get(name)
     told: dict[str, Any] = {"long_name": long_name} if long_name else {}

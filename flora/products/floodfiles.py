@@ -93,9 +93,9 @@ def run_flood(
         earlier = align_scene(older, scene)
     for opened in [scene] if earlier is None else [earlier, scene]:
         require_valid(opened)
-    picture, share = None, 0.0
+    picture = None
     if optical is not None:
-        picture, share = open_usable(optical, scene_grid(scene), mask=optical_mask, crs_required=not no_crs)
+        picture = open_usable(optical, scene_grid(scene), mask=optical_mask, crs_required=not no_crs)
     flood = map_flood(
         scene,
         earlier,
@@ -110,8 +110,6 @@ def run_flood(
         precision=precision,
         tta=tta,
     )
-    if picture is not None:
-        flood.attrs["optical_image"]["usable_share"] = round(share, 4) or share
     return write_flood(flood, scene, out, before=earlier, overwrite=overwrite, progress=progress)
 
 

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from flora.bands import RGB_BANDS
 from flora.products.colors import optical_colors
-from flora.products.flooddata import optical_source
-from flora.products.layers import LAND, NO_DATA, WATER, WATER_COLORS, Layer, reflectance_layer
+from flora.products.layers import LAND, NO_DATA, WATER, WATER_COLORS, Layer, origin_words, reflectance_layer
 from flora.products.layerstyle import CLASSES, flag_combinations
 from flora.raster import CogSpec
 from flora.raster.geotiff import Color
@@ -49,7 +48,9 @@ def flood_layers(flood: xr.Dataset, tags: dict[str, str]) -> list[Layer]:
         Layer(name, flood[name].data, _tagged(spec, tags)) for name, spec in specs.items() if spec is not None
     ]
     pictures = [
-        reflectance_layer("optical", flood["optical"], tags),
+        reflectance_layer(
+            "optical", flood["optical"], tags, optical_given=bool(flood.attrs["optical_prior"])
+        ),
         Layer("optical_display", _display(flood["optical"].data), _display_spec(flood, tags)),
         reflectance_layer("optical_uncertainty", flood["optical_uncertainty"], tags),
     ]
@@ -78,8 +79,8 @@ def _display(reflectance: da.Array) -> da.Array:
 
 
 def _display_spec(flood: xr.Dataset, tags: dict[str, str]) -> CogSpec:
-    source = optical_source(bool(flood.attrs["optical_prior"]))
-    note = f"true colour for the eye, reflectance x 3.5 x 255; reconstructed from {source}, not photographed"
+    origin = origin_words(bool(flood.attrs["optical_prior"]))
+    note = f"true colour for the eye, reflectance x 3.5 x 255; reconstructed {origin}"
     return CogSpec("uint8", RGB_BANDS, nodata=DISPLAY_NO_DATA, rgb=True, tags=tags | {"NOTE": note})
 
 

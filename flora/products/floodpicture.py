@@ -12,9 +12,8 @@ from PIL import Image
 
 from flora.products.colors import GAIN, NO_DATA_COLOR, WATER_COLOR, Picture, radar_colors
 from flora.products.figure import Panel, Words, draw_sheet
-from flora.products.flooddata import optical_source
 from flora.products.floodsummary import FloodSummary
-from flora.products.layers import WATER
+from flora.products.layers import WATER, origin_words
 from flora.products.layerstyle import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR
 from flora.products.quicklook import FINER, average_share, optical_panel, resampling, sheet_words
 from flora.products.thumbnail import thin_file, thin_radar
@@ -51,8 +50,7 @@ def write_flood_quicklook(
     titled = [] if before is None else [(_radar_words("Radar, before", before), before)]
     titled.append((_radar_words("Radar", scene), scene))
     shown = [(words, radar_colors(thin_radar(radar, factor))) for words, radar in titled]
-    source = optical_source(summary.optical_prior)
-    note = f"from {source}, not photographed; reflectance 0…{1 / GAIN:.2f}"
+    note = f"{origin_words(summary.optical_prior)}; reflectance 0…{1 / GAIN:.2f}"
     shown.append((("Optical, reconstructed", note), optical))
     shown.append(
         (

@@ -144,11 +144,13 @@ def origin_words(optical_given: bool) -> str:
         optical_given: Whether the network saw an optical image beside the radar; where nothing changed, it repeats it.
 
     Returns:
-        Words to be put behind a comma or semicolon.
+        Words that follow "reconstructed" or stand alone.
     """
-    if optical_given:
-        return "reconstructed from radar and an optical image, parts of which it repeats"
-    return "reconstructed from radar, not photographed"
+    return (
+        "from radar and an optical image, parts of which it repeats"
+        if optical_given
+        else "from radar, not photographed"
+    )
 
 
 def reflectance_layer(
@@ -168,7 +170,7 @@ def reflectance_layer(
     picture = name == "optical"
     bands = RGB_BANDS if picture else tuple(f"{band} spread" for band in RGB_BANDS)
     note = (
-        f"red, green, blue as a satellite would have seen them; {origin_words(optical_given)}"
+        f"red, green, blue as a satellite would have seen them; reconstructed {origin_words(optical_given)}"
         if picture
         else "Laplace scale of the reconstructed reflectance: how far off it may be"
     )

@@ -149,7 +149,7 @@ def _captions(summary: Summary) -> list[tuple[str, str]]:
         return f"{name} {limits[0]:g}…{limits[1]:g}".replace("-", "−")
 
     bands = (span("red VV", VV_RANGE), span("green VH", VH_RANGE), span("blue VV/VH", RATIO_RANGE))
-    source = origin_words(summary.optical_prior).removeprefix("reconstructed ")
+    source = origin_words(summary.optical_prior)
     return [
         ("Radar", " · ".join(bands) + " dB"),
         ("Optical, reconstructed", f"{source}; reflectance 0…{1 / GAIN:.2f}"),

@@ -13,9 +13,8 @@ from numpy.typing import NDArray
 
 from flora.errors import FloraError
 from flora.products.colors import NO_DATA_COLOR, Picture, optical_colors, radar_colors, water_over
-from flora.products.flooddata import optical_source
 from flora.products.floodpicture import UNKNOWN_REFERENCE
-from flora.products.layers import WATER, WATER_COLORS
+from flora.products.layers import WATER, WATER_COLORS, origin_words
 from flora.products.layerstyle import FLOOD_COLOR, RECEDED_COLOR, REFERENCE_COLOR, Rgb
 from flora.products.mapframe import Frame, draw_map, frame_of
 from flora.products.result import OBSERVED_FLOOD, OBSERVED_WATER, Result
@@ -48,8 +47,7 @@ def _maps(result: Result) -> Iterator[str]:
     picture: Picture | None = None
     if optical is not None:
         picture = optical_colors(thin_file(optical, factor)[:3])
-        source = optical_source(bool(result.summary.get("optical_prior")))
-        note = f"what the eye would have seen; from {source}, not photographed"
+        note = f"what the eye would have seen; {origin_words(bool(result.summary.get('optical_prior')))}"
         yield draw_map(picture, frame, "Optical, reconstructed", note)
     yield draw_map(_flood_colors(result, factor, picture), frame, *_map_words(result))
 

@@ -94,11 +94,9 @@ def run_predict(
     for scene in scenes:
         require_valid(scene)
     checkpoint = load(weights)
-    picture, share = None, 0.0
+    picture = None
     if optical is not None:
-        picture, share = open_usable(
-            optical, scene_grid(scenes[0]), mask=optical_mask, crs_required=not no_crs
-        )
+        picture = open_usable(optical, scene_grid(scenes[0]), mask=optical_mask, crs_required=not no_crs)
     predictions = [
         predict(
             s,
@@ -112,8 +110,6 @@ def run_predict(
         )
         for s in scenes
     ]
-    if picture is not None:
-        predictions[0].attrs["optical_image"]["usable_share"] = round(share, 4) or share
     sizes = [p["water_probability"].data.npartitions for p in predictions]
     summaries = []
     with _client(cluster):

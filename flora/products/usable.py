@@ -20,7 +20,7 @@ THREADS: Final = 2
 
 def open_usable(
     path: str | Path, geobox: GeoBox, *, mask: str | Path | None = None, crs_required: bool = True
-) -> tuple[xr.Dataset, float]:
+) -> xr.Dataset:
     """Opens the optical image of a scene, and tells on how much of the scene it can be used.
 
     It is read block by block, of a large scene thinned: neither memory nor time grow with the scene.
@@ -32,7 +32,8 @@ def open_usable(
         crs_required: Whether an image without CRS is an error.
 
     Returns:
-        As `open_optical` gives it, and the share of the scene's pixels that it covers in at least one band, 0 to 1.
+        As `open_optical` gives it; its attribute `usable_share` is the share of the scene's pixels that it covers in
+        at least one band, 0 to 1.
 
     Raises:
         InputError: The image cannot be read, or can be used nowhere on the scene.
@@ -48,7 +49,7 @@ def open_usable(
     share = share or _share(picture)  # what is smaller than a thinned pixel counts, too
     if not share:
         raise InputError(_nothing(path, mask))
-    return picture, share
+    return picture.assign_attrs(usable_share=round(share, 4) or share)
 
 
 def _share(picture: xr.Dataset) -> float:

@@ -109,6 +109,7 @@ def _told_of(optical: xr.Dataset | None) -> dict[str, Any]:
         "optical_scale_reason": "read_as",
         "band_reason": "bands",
         "warp": "warp",
+        "usable_share": "usable_share",
     }
     return {name: told[key] for key, name in keys.items() if key in told}
 
