@@ -57,6 +57,15 @@ def test_each_stands_once_and_after_what_it_goes_on_from(three: Path) -> None:
     assert last.averaged_with == left[0]
 
 
+def test_a_link_that_will_not_fit_is_told_before_the_first_is_trained(tmp_path: Path) -> None:
+    pack([made_chip(0), made_chip(10, split="val")], tmp_path / "packed")
+    written(tmp_path, "one")
+    last = written(tmp_path, "two", initial="one.yaml", changes={"film": False})
+    with pytest.raises(ConfigError, match="does not fit the network 'tiny'"):
+        run_chain(chain(last, load, tmp_path / OUT), tmp_path / OUT, progress=False)
+    assert not (tmp_path / OUT).exists()
+
+
 def test_what_is_missing_is_trained_first_and_what_is_there_is_not(three: Path, tmp_path: Path) -> None:
     out = tmp_path / "runs"
     said: list[str] = []

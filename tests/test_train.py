@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import signal
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,12 +23,16 @@ from flora.data.pack import pack
 from flora.errors import CheckpointError, ConfigError, DataError, OutputError
 from flora.metrics.lpips import CHANNELS, LAYOUT, weights_path
 from flora.model import FLoRA, ModelConfig
+from flora.model.family import build
+from flora.model.published import PublishedFLoRA
 from flora.train import Experiment, run
 from flora.train.choice import choose
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
 from flora.train.run import PackedData, _trainer
 from flora.train.scores import ValidationScores
+
+SHORT = {"steps": 1, "objective": {"weights": OPTICAL}}
 
 
 @pytest.fixture(scope="module")
@@ -133,6 +138,73 @@ def test_distilling_without_a_teacher_is_refused(packed: Path) -> None:
 def test_an_unknown_preset_is_refused(packed: Path) -> None:
     with pytest.raises(ConfigError, match="no preset"):
         experiment(packed, model="huge").network()
+
+
+@pytest.mark.parametrize(
+    ("sizes", "built"),
+    [(TINY, FLoRA), (TINY | {"family": "flora"}, FLoRA), (TINY | {"family": "published"}, PublishedFLoRA)],
+)
+def test_sizes_are_flora_s_unless_they_name_another_family(
+    sizes: dict[str, object], built: type, packed: Path
+) -> None:
+    settings = experiment(packed, model=sizes)
+    assert type(build(settings.network())) is built
+    again = Experiment.model_validate(settings.model_dump(mode="json"))
+    assert again == settings and type(again.model) is type(settings.model)
+    with pytest.raises(ValidationError, match="family 'onet' is unknown; use one of flora, unet"):
+        experiment(packed, model=TINY | {"family": "onet"})
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seed": -1},
+        {"name": "../lakes"},
+        {"joint": {"steps": 1, "lr": -1, "objective": {"weights": OPTICAL}}},
+        {"data": {"packed": "packed", "mixture": {"lakes": 1}, "size": 0}},
+    ],
+)
+def test_values_that_cannot_be_are_refused(changes: dict[str, object], packed: Path) -> None:
+    with pytest.raises(ValidationError):
+        experiment(packed, **changes)
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"model": "smal"}, "model 'smal' is no preset"),
+        ({"data": {"mixture": {"lakes": 1}, "size": 100}}, "needs multiples of 64 px"),
+        ({"data": {"mixture": {"seas": 1}, "size": 64}}, "seas"),
+        (
+            {"joint": {"steps": 1, "objective": {"weights": dict.fromkeys(OPTICAL, 0)}}},
+            "No loss has a weight",
+        ),
+        ({"model": "unet-small"}, "has no teacher to train"),
+    ],
+)
+def test_what_does_not_fit_together_is_told_before_anything_is_trained_or_written(
+    changes: dict[str, dict[str, object]], words: str, packed: Path, tmp_path: Path
+) -> None:
+    if "data" in changes:
+        changes = changes | {"data": changes["data"] | {"packed": packed}}
+    with pytest.raises(ConfigError, match=words):
+        run(experiment(packed, **changes), tmp_path / "runs", progress=False)
+    assert not (tmp_path / "runs").exists()
+
+
+def test_ctrl_c_reaches_the_command_line(
+    packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> torch.Tensor:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(JointModule, "training_step", interrupted)
+    kept = signal.getsignal(signal.SIGINT)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            run(experiment(packed, teacher=None, joint=SHORT), tmp_path, progress=False)
+    finally:
+        signal.signal(signal.SIGINT, kept)  # Lightning ignores it from then on
 
 
 def test_path_shares_are_those_configured(packed: Path) -> None:

@@ -15,7 +15,8 @@ from flora.baselines.rivals import RIVALS, score_rivals
 from flora.baselines.testbed import PublicSources
 from flora.errors import ConfigError
 from flora.train.experiment import Experiment
-from flora.train.run import WEIGHTS, is_done, run
+from flora.train.record import WEIGHTS, is_done
+from flora.train.run import run
 
 # Comparisons on a network of another size stand in a file of their own, `quality_PRESET.json`, and those with a name in
 # `quality_PRESET_NAME.json`.

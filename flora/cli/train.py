@@ -43,7 +43,7 @@ def train(
         own = [word for word in set_ or () if path == config or word.split("=")[0].strip() != "name"]
         return load_yaml(path, Experiment, own)
 
-    weights = run_chain(chain(config, load, out), out, resume=resume, say=say)
+    weights = run_chain(chain(config, load, out), out, resume=resume, progress=not json_, say=say)
     header = checkpoint.read_header(weights)
     scores = header["provenance"].get("validation", {})
     if json_:

@@ -20,8 +20,9 @@ NETWORKS: Final[dict[str, NetworkConfig]] = {
     **PIX2PIX_PRESETS,
     **PUBLISHED_PRESETS,
 }
+FLORA: Final = "flora"
 CONFIGS: Final[dict[str, type[NetworkConfig]]] = {
-    "flora": ModelConfig,
+    FLORA: ModelConfig,
     "unet": UNetConfig,
     "pix2pix": Pix2PixConfig,
     "published": PublishedConfig,
@@ -43,7 +44,9 @@ def parse_sizes(sizes: Mapping[str, Any]) -> NetworkConfig:
     """Reads sizes as a weights file holds them; without a `family` they are FLoRA's.
 
     Raises:
-        KeyError: The family is unknown.
-        pydantic.ValidationError: The sizes do not fit their family.
+        ValueError: The family is unknown, or the sizes do not fit it (pydantic.ValidationError).
     """
-    return CONFIGS[sizes.get("family", "flora")].model_validate(sizes)
+    family = sizes.get("family", FLORA)
+    if family not in CONFIGS:
+        raise ValueError(f"family '{family}' is unknown; use one of {', '.join(CONFIGS)}")
+    return CONFIGS[family].model_validate({k: v for k, v in sizes.items() if (k, v) != ("family", FLORA)})

@@ -9,7 +9,8 @@ from typing import Final
 from flora.errors import ConfigError
 from flora.metrics.lpips import IMPORT_VGG, weights_path
 from flora.train.experiment import Experiment
-from flora.train.run import WEIGHTS, is_done, run
+from flora.train.record import WEIGHTS, is_done
+from flora.train.run import require_trainable, run
 
 # Settings that name weights, or the experiment which leaves them.
 BEFORE: Final = ("initial", "averaged_with")
@@ -106,7 +107,12 @@ def run_chain(
 
     Raises:
         OutputError: A link's folder holds a run that was stopped and `resume` is off, or the last one's is done.
+        ConfigError: The settings of a link do not fit together, or to the link that it goes on from; told before any
+            is trained.
     """
+    coming = {out / experiment.name / WEIGHTS: experiment for experiment in experiments}
+    for experiment in experiments:
+        require_trainable(experiment, coming)
     count = len(experiments)
     for number, experiment in enumerate(experiments, 1):
         if count > 1:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
 from flora.data.augment import AugmentConfig
 from flora.errors import ConfigError
 from flora.losses.objective import ObjectiveConfig
-from flora.model.family import NETWORKS, NetworkConfig
+from flora.model.family import NETWORKS, NetworkConfig, parse_sizes
 from flora.train.faults import FaultConfig
 
 
@@ -33,7 +34,7 @@ class DataConfig(_Section):
 
     packed: Path = Path("packed")
     mixture: dict[str, float]
-    size: int = 256
+    size: int = Field(256, ge=1)
     batch_size: int = Field(8, ge=1)
     workers: int = Field(1, ge=0)
     water_preference: float = Field(0.5, ge=0, le=1)
@@ -80,16 +81,16 @@ class StageConfig(_Section):
         steps: Optimiser steps.
         lr: Highest learning rate; warmed up over 5 % of the steps, then annealed by a cosine.
         weight_decay: Of AdamW.
-        clip: Largest gradient norm.
+        clip: Largest gradient norm; 0 sets no limit.
         ema: Decay of the averaged weights that are validated and kept.
         objective: Weight of each loss term.
         sharp_from: Share of the steps after which the adversarial and the perceptual term begin to count.
     """
 
     steps: int = Field(ge=1)
-    lr: float = 2e-3
-    weight_decay: float = 1e-2
-    clip: float = 1.0
+    lr: float = Field(2e-3, ge=0, allow_inf_nan=False)
+    weight_decay: float = Field(1e-2, ge=0, allow_inf_nan=False)
+    clip: float = Field(1.0, ge=0, allow_inf_nan=False)
     ema: float = Field(0.99, ge=0, lt=1)
     objective: ObjectiveConfig
     sharp_from: float = Field(0.4, ge=0, le=1)
@@ -99,9 +100,10 @@ class Experiment(_Section):
     """One training run.
 
     Attributes:
-        name: Names the run's folder.
+        name: Names the run's folder; no path.
         about: What it is, in a few words, for tables.
-        model: A preset's name, or every size of the network: FLoRA's, or one of those it is compared with.
+        model: A preset's name, or the sizes of a network: FLoRA's, or with `family: unet`, `pix2pix` or `published` one
+            that it is compared with.
         changes: Sizes and switches that differ from the preset's, such as `film: false`.
         data: What is learnt from.
         augment: How crops are varied.
@@ -121,7 +123,7 @@ class Experiment(_Section):
         checkpoint_every: Steps between resumable checkpoints.
     """
 
-    name: str
+    name: Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")]
     about: str = ""
     model: str | NetworkConfig = "default"
     changes: dict[str, bool | int] = Field(default_factory=dict)
@@ -134,10 +136,16 @@ class Experiment(_Section):
     averaged_with: Path | None = None
     train_predictor: bool = True
     faults: FaultConfig = FaultConfig()
-    seed: int = 0
+    seed: int = Field(0, ge=0)
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "bf16-mixed"
     validate_every: int = Field(200, ge=1)
     checkpoint_every: int = Field(100, ge=1)
+
+    @field_validator("model", mode="before")
+    @classmethod
+    def _sizes_of_their_family(cls, model: Any) -> Any:
+        """Reads sizes as weights files hold them: of networks whose sizes look alike, the family tells which it is."""
+        return parse_sizes(model) if isinstance(model, Mapping) else model
 
     def network(self) -> NetworkConfig:
         """The sizes of the network, with a preset's name resolved and the changes to it made.

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import platform
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import lightning as L
 import torch
-import yaml
 from lightning.pytorch.callbacks import (
     Callback,
     EMAWeightAveraging,
@@ -18,23 +18,19 @@ from lightning.pytorch.callbacks import (
     Timer,
 )
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from pydantic import ValidationError
 from torch.utils.data import DataLoader
 
 import flora
 from flora import checkpoint
 from flora.chip import Batch
 from flora.data.loader import MixtureConfig, training_loader, validation_chips
-from flora.errors import ConfigError, OutputError
+from flora.errors import ConfigError
 from flora.model import FLoRA
 from flora.model.family import Network, build
 from flora.train.choice import choose, validation_loader
 from flora.train.experiment import Experiment, StageConfig
 from flora.train.module import JointModule, Stage, TeacherModule
-
-# In a run's folder: what it leaves, and the settings that it was started with.
-WEIGHTS: Final = "flora.safetensors"
-RECORD: Final = "experiment.yaml"
+from flora.train.record import WEIGHTS, prepare
 
 
 class PackedData(L.LightningDataModule):
@@ -114,9 +110,14 @@ def _fit(module: Stage, experiment: Experiment, stage: StageConfig, out: Path, p
         module.load_state_dict(torch.load(done, weights_only=True))
         return
     trainer = _trainer(experiment, stage, out, progress)
-    trainer.fit(module, datamodule=PackedData(experiment), ckpt_path=str(last) if last.is_file() else None)
-    if trainer.interrupted:
-        raise KeyboardInterrupt
+    try:
+        trainer.fit(
+            module, datamodule=PackedData(experiment), ckpt_path=str(last) if last.is_file() else None
+        )
+    except SystemExit as ended:  # what Lightning makes of Ctrl-C
+        if trainer.interrupted:
+            raise KeyboardInterrupt from ended
+        raise
     (out / "seconds").write_text(f"{_seconds(trainer):.0f}")
     torch.save(module.state_dict(), done)
 
@@ -141,27 +142,20 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
 
     Raises:
         OutputError: The run's folder exists and `resume` is off.
-        ConfigError: `resume` is on and the folder holds a run of other settings.
+        ConfigError: `resume` is on and the folder holds a run of other settings, or the settings do not fit together.
         DataError: There are no packs, or none of validation, which threshold and temperature are chosen on.
     """
     folder = out / experiment.name
     resolved = experiment.model_dump(mode="json")
-    validation_chips(experiment.data.packed, "val")  # refuses packs without any before the training
-    _prepare(folder, resolved, resume)
+    require_trainable(experiment)
+    prepare(folder, resolved, resume)
     L.seed_everything(experiment.seed, workers=True, verbose=False)
     model = build(experiment.network())
     if experiment.initial is not None:
-        _start_from(model, experiment.initial)
-    if experiment.averaged_with is not None:
-        _fitting(
-            model, experiment.averaged_with, "averaged_with"
-        )  # a misfit is told before the training, not after
+        model.load_state_dict(_state_of(experiment.initial), strict=False)
     model = model.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
     if experiment.teacher is not None:
-        if not isinstance(model, FLoRA):
-            raise ConfigError(
-                f"The network '{model.config.name}' has no teacher to train; set 'teacher: null' in the experiment."
-            )
+        assert isinstance(model, FLoRA)  # see require_trainable
         _fit(
             TeacherModule(model.teacher, experiment),
             experiment,
@@ -202,88 +196,66 @@ def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:
     return resolved | {"data": data} | files
 
 
-def _start_from(model: Network, path: Path) -> None:
-    """Gives a network the weights of another run; what that network did not have stays as it was built.
+def require_trainable(experiment: Experiment, coming: Mapping[Path, Experiment] | None = None) -> None:
+    """Refuses, before anything is trained or written, what a run would stop at.
+
+    Args:
+        experiment: What is to be trained.
+        coming: Experiments that are to be trained before it, by the weights files that they will leave.
 
     Raises:
-        ConfigError: The weights are of another network: of other sizes, or with parts that this one lacks.
+        ConfigError: Network, data, losses and weights to go on from do not fit together.
+        DataError: There are no packs, or none of validation.
     """
-    model.load_state_dict(_fitting(model, path, "initial"), strict=False)
+    data = experiment.data
+    validation_chips(data.packed, "val")
+    model = build(experiment.network())
+    side = data.size // 2 if experiment.faults.independent_crops else data.size
+    if side % model.grid:
+        raise ConfigError(
+            f"data.size is {data.size} px, which gives crops of {side} px; the network '{model.config.name}' needs "
+            f"multiples of {model.grid} px."
+        )
+    for setting in ("initial", "averaged_with"):
+        path = getattr(experiment, setting)
+        if path is not None:
+            before = (coming or {}).get(path)
+            state = build(before.network()).state_dict() if before else _state_of(path)
+            _require_fit(model, state, path, setting)
+    if experiment.teacher is not None:
+        if not isinstance(model, FLoRA):
+            raise ConfigError(
+                f"The network '{model.config.name}' has no teacher to train; set 'teacher: null' in the experiment."
+            )
+        TeacherModule(model.teacher, experiment)
+    JointModule(model, experiment)
+    PackedData(experiment).train_dataloader()
 
 
 def _average(model: Network, path: Path) -> None:
-    """Draws a network halfway to the weights of another run, its statistics with them.
-
-    Raises:
-        ConfigError: The weights are of another network.
-    """
-    other, own = _fitting(model, path, "averaged_with"), model.state_dict()
-    lacking = [name for name in own if name not in other]
-    if lacking:
-        raise _misfit(model, path, "averaged_with", lacking[0])
+    """Draws a network halfway to the weights of another run, its statistics with them."""
+    other, own = _state_of(path), model.state_dict()
     mean = {name: torch.lerp(t, other[name].to(t), 0.5) for name, t in own.items() if t.is_floating_point()}
     model.load_state_dict(mean, strict=False)
 
 
-def _fitting(model: Network, path: Path, setting: str) -> dict[str, torch.Tensor]:
-    """Reads the weights of another run and checks that each has a place in a network."""
+def _state_of(path: Path) -> dict[str, torch.Tensor]:
     state: dict[str, torch.Tensor] = checkpoint.load(path).model.state_dict()
-    own = model.state_dict()
-    foreign = [name for name, t in state.items() if name not in own or own[name].shape != t.shape]
-    if foreign:
-        raise _misfit(model, path, setting, foreign[0])
     return state
 
 
-def _misfit(model: Network, path: Path, setting: str, name: str) -> ConfigError:
-    return ConfigError(
-        f"{setting} '{path}' does not fit the network '{model.config.name}' (first: {name}); "
-        "set model and changes to those that the weights were trained with."
-    )
-
-
-def _prepare(folder: Path, resolved: dict[str, Any], resume: bool) -> None:
-    """Makes the run's folder and stores the resolved settings, or checks that they are those of the run to resume."""
-    record = folder / RECORD
-    if record.is_file():
-        if not resume:
-            raise OutputError(
-                f"'{folder}' holds a run already; resume it with --resume or choose another --out."
-            )
-        _refuse_other(record, resolved, "resume with")
-    folder.mkdir(parents=True, exist_ok=True)
-    record.write_text(yaml.safe_dump(resolved, sort_keys=False))
-
-
-def is_done(experiment: Experiment, out: Path) -> bool:
-    """Says whether an experiment's weights are there.
-
-    Args:
-        experiment: Which.
-        out: Folder of runs.
+def _require_fit(model: Network, state: dict[str, torch.Tensor], path: Path, setting: str) -> None:
+    """Checks that the weights of another run have a place in a network; to be averaged, the network has no others.
 
     Raises:
-        ConfigError: They are, and were made with other settings. Weights without a record are taken as they are.
+        ConfigError: They are of another network: of other sizes, or with parts that this one lacks.
     """
-    folder = out / experiment.name
-    if not (folder / WEIGHTS).is_file():
-        return False
-    if (folder / RECORD).is_file():
-        _refuse_other(folder / RECORD, experiment.model_dump(mode="json"), "use")
-    return True
-
-
-def _refuse_other(record: Path, resolved: dict[str, Any], what: str) -> None:
-    """Refuses a run that was started with other settings than are asked for."""
-    if _resolved(yaml.safe_load(record.read_text())) != resolved:
+    own = model.state_dict()
+    misfits = [name for name, t in state.items() if name not in own or own[name].shape != t.shape]
+    if setting == "averaged_with":
+        misfits += [name for name in own if name not in state]
+    if misfits:
         raise ConfigError(
-            f"'{record.parent}' was started with other settings; {what} those in '{record}', or another --out."
+            f"{setting} '{path}' does not fit the network '{model.config.name}' (first: {misfits[0]}); "
+            "set model and changes to those that the weights were trained with."
         )
-
-
-def _resolved(recorded: Any) -> Any:
-    """Gives recorded settings with the defaults of settings that came after them; as they are where they do not fit."""
-    try:
-        return Experiment.model_validate(recorded).model_dump(mode="json")
-    except ValidationError:
-        return recorded
