@@ -20,6 +20,9 @@ from flora.errors import CheckpointError
 from flora.model.family import Network, build, parse_sizes
 
 DEFAULT: Final = Path(__file__).with_name("weights") / "default.safetensors"
+RUN_FILE: Final = (
+    "flora.safetensors"  # as a training run calls its weights, in a folder that has the run's name
+)
 FORMAT: Final = 1
 KEY: Final = "flora"
 REQUIRED: Final = ("model", "constants", "threshold", "temperature", "provenance")

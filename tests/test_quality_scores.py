@@ -23,7 +23,7 @@ from flora import checkpoint
 from flora.baselines import archive, comparison, variants
 from flora.baselines.chart import line_chart
 from flora.baselines.contests import gap
-from flora.baselines.quality import Protocol
+from flora.baselines.quality import Protocol, refuse_other_limit
 from flora.baselines.results import write_page
 from flora.baselines.tables import spread
 from flora.baselines.testbed import PublicSources
@@ -174,6 +174,32 @@ def test_weights_are_scored_once_and_again_when_they_change(
     page = write_page(tmp_path, tmp_path / "docs" / "results.md")[0].read_text()
     assert "**FLoRA, w**" in page
     assert "2 chips; strong water labels; surface reflectance" in page
+
+
+def test_weights_of_two_runs_are_called_by_their_runs(tree: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    made = [
+        checkpoint.save(tmp_path / run / checkpoint.RUN_FILE, checkpoint.Checkpoint(FLoRA(TINY)))
+        for run in ("one", "two")
+    ]
+    sources, out = PublicSources(tree, ["sen1floods11"]), tmp_path / "out"
+    comparison.compare_weights([str(path) for path in made], sources, out, quick(), [], lambda _: None)
+    entries = json.loads((out / comparison.WEIGHTS).read_text())["entries"]
+    assert set(entries) == {"one", "two"} and entries["one"]["sha256"] != entries["two"]["sha256"]
+    with pytest.raises(ConfigError, match="would both be called 'one'"):
+        comparison.compare_weights([str(made[0])] * 2, sources, out, quick(), [], lambda _: None)
+
+
+def test_a_quick_look_takes_the_place_of_no_table(tmp_path: Path) -> None:
+    look = Protocol(lpips=None, limit=1)
+    refuse_other_limit(tmp_path / "none", look)
+    (tmp_path / "quality.json").write_text(json.dumps({"protocol": quick().words()}))
+    refuse_other_limit(tmp_path, quick())
+    with pytest.raises(ConfigError, match="all chips, not of at most 1 chips a source; give another --out"):
+        refuse_other_limit(tmp_path, look)
+    (tmp_path / "quality.json").write_text(json.dumps({"protocol": look.words()}))
+    with pytest.raises(ConfigError, match="not of all chips"):
+        refuse_other_limit(tmp_path, quick())
 
 
 def test_sources_that_are_not_there_are_named(tree: Path, tmp_path: Path) -> None:

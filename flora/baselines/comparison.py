@@ -13,7 +13,8 @@ from flora.baselines import archive
 from flora.baselines.quality import Protocol, Scores, circumstances, score_source, write_json
 from flora.baselines.rivals import RIVALS, score_rivals
 from flora.baselines.testbed import PublicSources
-from flora.checkpoint import Checkpoint
+from flora.checkpoint import RUN_FILE, Checkpoint
+from flora.errors import ConfigError
 from flora.evaluate import NetworkPredictor, TurnedPredictor
 
 Say = Callable[[str], None]
@@ -42,20 +43,28 @@ def compare_weights(
         argv: The command, for the record.
         say: Told what is being done.
         tta: Score the mean of eight turns as an entry more.
+
+    Raises:
+        ConfigError: Two weights files have one name.
     """
+    names = [entry_name(word) for word in words]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(
+            f"Two weights files would both be called '{min(twice)}' in the results; give files of different names."
+        )
     score_rivals(sources, out / RIVALS, protocol, argv, say)
     record = Record(out / WEIGHTS, protocol, argv)
-    for word in words:
+    for word, name in zip(words, names, strict=True):
         loaded = checkpoint.load(None if word == SHIPPED else word)
-        record.score(word if word == SHIPPED else Path(word).stem, loaded, sources, say)
+        record.score(name, loaded, sources, say)
         if tta:
-            record.score(
-                f"{word if word == SHIPPED else Path(word).stem} (mean of 8 turns)",
-                loaded,
-                sources,
-                say,
-                True,
-            )
+            record.score(f"{name} (mean of 8 turns)", loaded, sources, say, True)
+
+
+def entry_name(word: str) -> str:
+    """Gives the name of weights in results: the file's, or the run's where the file is called as in every run."""
+    path = Path(word)
+    return path.resolve().parent.name if path.name == RUN_FILE else path.stem
 
 
 class Record:

@@ -16,6 +16,7 @@ import torch
 import flora
 from flora.baselines.testbed import Source
 from flora.chip import Batch
+from flora.errors import ConfigError
 from flora.evaluate import Prediction, Predictor, Report, evaluate
 from flora.evaluate.report import PROTOCOL
 from flora.metrics import Lpips
@@ -35,19 +36,26 @@ class Protocol:
         resamples: Draws of the bootstrap.
         margin: Invalid pixels around each chip, px; None for the network's own, as `flora predict` has it.
         lpips: LPIPS over AlexNet, loaded once; None leaves it out.
+        limit: At most so many chips a source, for a quick look; None for all, which a table needs.
     """
 
     resamples: int = 1000
     margin: int | None = None
     lpips: Lpips | None = field(default_factory=Lpips.load)
+    limit: int | None = None
 
     def words(self) -> Scores:
         """Says how it was measured."""
+        limited = {} if self.limit is None else {"limit": f"at most {self.limit} chips a source"}
         around = "the network's own margin" if self.margin is None else f"{self.margin} px"
-        return PROTOCOL | {
-            "chips": f"whole, in a plane of invalid pixels of {around}",
-            "interval": f"95 %, {self.resamples} bootstrap draws of events, or of chips where there is one event",
-        }
+        return (
+            PROTOCOL
+            | {
+                "chips": f"whole, in a plane of invalid pixels of {around}",
+                "interval": f"95 %, {self.resamples} bootstrap draws of events, or of chips where there is one event",
+            }
+            | limited
+        )
 
 
 def score_source(
@@ -134,6 +142,26 @@ def circumstances(argv: Sequence[str] = ()) -> Scores:
         "commit": found.stdout.strip() or None,
         "command": " ".join(argv),
     }
+
+
+def refuse_other_limit(out: Path, protocol: Protocol) -> None:
+    """Refuses a folder of results that are of more or fewer chips: a quick look would take the place of a table.
+
+    Args:
+        out: Folder of `quality*.json`; it need not exist.
+        protocol: How is to be measured.
+
+    Raises:
+        ConfigError: It holds such results.
+    """
+    for path in sorted(out.glob("quality*.json")):
+        found = json.loads(path.read_text(encoding="utf-8")).get("protocol", {}).get("limit")
+        wanted = protocol.words().get("limit")
+        if found != wanted:
+            raise ConfigError(
+                f"'{path}' holds results of {found or 'all chips'}, not of {wanted or 'all chips'}; give another --out "
+                "and --page."
+            )
 
 
 def write_json(path: Path, content: object) -> None:

@@ -50,7 +50,10 @@ def quality(
     source: Annotated[
         list[str] | None, typer.Option(help="Score on this source only; may be repeated.")
     ] = None,
-    limit: Annotated[int | None, typer.Option(min=1, help="Chips a source, for a quick look.")] = None,
+    limit: Annotated[
+        int | None,
+        typer.Option(min=1, help="Chips a source, for a quick look; with --out and --page of its own."),
+    ] = None,
     tta: Annotated[
         bool, typer.Option("--tta", help="With --weights: the mean of eight turns as a row more.")
     ] = False,
@@ -65,13 +68,14 @@ def quality(
     JSON or its run.
     """
     from flora.baselines.comparison import compare_weights
-    from flora.baselines.quality import Protocol
+    from flora.baselines.quality import Protocol, refuse_other_limit
     from flora.baselines.results import write_page
     from flora.baselines.testbed import PublicSources
 
     sources = PublicSources(root, source, limit)
     # Weights are scored as `flora predict` would map the chips; for ranking methods the chips alone will do.
-    protocol = Protocol(margin=None if weights else 0)
+    protocol = Protocol(margin=None if weights else 0, limit=limit)
+    refuse_other_limit(out, protocol)
     if weights:
         compare_weights(weights, sources, out, protocol, sys.argv, say, tta=tta)
     else:

@@ -8,11 +8,12 @@ from typing import Any, Final
 import yaml
 from pydantic import ValidationError
 
+from flora.checkpoint import RUN_FILE
 from flora.errors import ConfigError, OutputError
 from flora.train.experiment import Experiment
 
 # In a run's folder: what it leaves, and the settings that it was started with.
-WEIGHTS: Final = "flora.safetensors"
+WEIGHTS: Final = RUN_FILE
 RECORD: Final = "experiment.yaml"
 
 
