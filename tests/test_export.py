@@ -8,7 +8,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from raster_files import write
 
+import flora
 from flora.bands import OPTICAL_BANDS
 from flora.checkpoint import Checkpoint, save
 from flora.cli import main
@@ -109,16 +111,13 @@ def test_the_example_in_the_docs_runs_with_onnx_runtime_alone(
     exec(compile(code[1], str(DOCS), "exec"), names)
     water = names["water"]
     assert isinstance(water, np.ndarray)
-    # An independent way to the same map: torch, on the scene padded by hand.
-    grid = checkpoint.model.grid
-    sar = np.zeros((1, 2, 4 * grid, 3 * grid), np.float32)
-    valid = np.zeros(sar.shape, bool)
-    sar[0, :, 20:100, :70], valid[0, :, 20:100, :70] = scene[:, 20:], True
-    with torch.no_grad():
-        logits = checkpoint.model(torch.from_numpy(sar), torch.from_numpy(valid)).water_logits
-    expected = (torch.sigmoid(logits / 1.7)[0, :100, :70] >= 0.37).numpy()
-    expected[:20] = False
-    assert (water == expected).mean() > 0.9999
+    # What a user would have got from `flora predict`, to the last pixel at the border.
+    opened = flora.open_sar(
+        write(tmp_path / "scene.tif", scene, names=("VV", "VH"), nodata=np.nan), scale="db"
+    )
+    predicted = flora.predict(opened, checkpoint, tile=64, precision="fp32")
+    expected = (predicted["water_probability"] >= 0.37).to_numpy()
+    assert water.shape == expected.shape and (water == expected).mean() > 0.9999
     assert 0 < expected.mean() < 1
 
 

@@ -176,7 +176,10 @@ def test_weights_are_scored_once_and_again_when_they_change(
     assert "2 chips; strong water labels; surface reflectance" in page
 
 
-def test_weights_of_two_runs_are_called_by_their_runs(tree: Path, tmp_path: Path) -> None:
+def test_weights_of_two_runs_are_called_by_their_runs(
+    tree: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(comparison, "score_rivals", lambda *_: None)
     torch.manual_seed(0)
     made = [
         checkpoint.save(tmp_path / run / checkpoint.RUN_FILE, checkpoint.Checkpoint(FLoRA(TINY)))

@@ -23,8 +23,8 @@ GREATEST_CELLS = 1024  # of a side; far beyond any tile
 class Portable(nn.Module):
     """Maps radar, and optical where it was exported so, to probability, reflectance and its spread.
 
-    Normalisation is folded into the convolutions, scalings and temperature are constants inside. As in a scene,
-    what lies outside the arrays is invalid.
+    Normalisation is folded into the convolutions, scalings and temperature are constants inside. What lies
+    outside a scene has to be shown as invalid pixels, a margin of them on each side, as `flora predict` does.
     """
 
     def __init__(self, checkpoint: Checkpoint) -> None:
