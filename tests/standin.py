@@ -19,6 +19,7 @@ class StandIn(nn.Module):
     grid = 8
     halo = 13
     margin = 16
+    config = SimpleNamespace(name="stand-in", sees_optical=True)
 
     def __init__(self, seed: int = 0) -> None:
         super().__init__()

@@ -146,7 +146,51 @@ def test_evaluate_writes_a_report(
     said = run([*argv, "--weights", weights, "--out", out], capsys)
     assert {path.name for path in out.iterdir()} == {"report.json", "report.md", "chips.png"}
     assert "IoU micro" in said
-    assert json.loads((out / "report.json").read_text())["rows"][0]["chips"] == 1
+    report = json.loads((out / "report.json").read_text())
+    assert report["rows"][0]["chips"] == 1
+    assert "run None, seed None (" in report["predictor"] and "cue none" in report["predictor"]
+
+
+def test_evaluate_tells_before_it_scores_that_it_cannot_write(
+    tmp_path: Path, weights: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from test_evaluate import chip
+
+    monkeypatch.setattr("flora.data.open_dataset", lambda *_: [chip()])
+    monkeypatch.setattr("flora.evaluate.evaluate", lambda *_, **__: pytest.fail("scored"))
+    (tmp_path / "taken").write_text("a file")
+    argv = [
+        "evaluate",
+        "--data",
+        "desert",
+        "--root",
+        tmp_path,
+        "--weights",
+        weights,
+        "--out",
+        tmp_path / "taken",
+    ]
+    with pytest.raises(SystemExit) as caught:
+        main([str(word) for word in argv])
+    assert caught.value.code == 1
+    assert "cannot be made a folder" in capsys.readouterr().err
+
+
+def test_packing_says_how_many_chips_cannot_be_used(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from data_trees import write_sen1floods11
+
+    root = write_sen1floods11(
+        tmp_path / "sen1floods11", {"train": ("Ghana_1", "Ghana_2"), "valid": ("Ghana_3",)}, 64
+    )
+    next(root.rglob("Ghana_1_*abel*")).unlink()
+    argv = ["data", "pack", "sen1floods11", "--root", str(tmp_path), "--out", str(tmp_path / "packed")]
+    with pytest.raises(SystemExit) as caught:
+        main(argv)
+    assert not caught.value.code
+    said = capsys.readouterr()
+    assert "1 chips cannot be used (first Ghana_1: " in said.out + said.err
 
 
 def test_evaluate_refuses_a_cue_that_is_not_there(

@@ -21,6 +21,7 @@ from flora.evaluate.predictor import require_cue
 from flora.metrics import lpips as lpips_module
 from flora.model.config import ModelConfig
 from flora.model.flora import FLoRA
+from flora.model.unet import UNET_PRESETS, UNet
 
 
 def chip(
@@ -335,6 +336,8 @@ def test_the_network_sees_only_its_cue(network: FLoRA) -> None:
     assert not torch.equal(ask("optical", one), ask("optical", other))
     with pytest.raises(ConfigError, match="'truth' is unknown; expected one of none, prior, optical"):
         NetworkPredictor(network, cue="truth")  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="'unet-small' looks at no optical image"):
+        NetworkPredictor(UNet(UNET_PRESETS["unet-small"]), cue="prior")
 
 
 def test_a_cue_that_no_chip_has_is_refused() -> None:

@@ -19,6 +19,7 @@ from flora.export import Exported, export, read_facts
 from flora.export.portable import Portable, example
 from flora.export.write import run_file
 from flora.model import FLoRA, ModelConfig
+from flora.model.published import PUBLISHED_PRESETS, PublishedFLoRA
 
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -135,6 +136,12 @@ def test_faults_are_told(tmp_path: Path, checkpoint: Checkpoint, capsys: pytest.
         main(["export", str(weights), "--out", str(tmp_path / "there.onnx")])
     assert caught.value.code == 1
     assert capsys.readouterr().err.startswith("flora: '")
+
+
+def test_a_stretch_by_an_images_own_percentiles_is_refused(tmp_path: Path) -> None:
+    published = PublishedFLoRA(PUBLISHED_PRESETS["published-small"])
+    with pytest.raises(ConfigError, match="'published-small' stretches each image by its own percentiles"):
+        export(Checkpoint(published), tmp_path / "a.onnx")
 
 
 def test_the_command_says_what_it_wrote(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -13,6 +13,7 @@ from standin import StandIn, StandInCheckpoint, make_scene
 from flora.checkpoint import Checkpoint
 from flora.errors import ConfigError, InputError
 from flora.model import FLoRA, ModelConfig
+from flora.model.unet import UNET_PRESETS, UNet
 from flora.scene import predict
 from flora.scene.precision import choose_device, choose_precision
 from flora.scene.predict import needed_part
@@ -236,6 +237,8 @@ def test_faults_are_told() -> None:
         predict(scene, StandInCheckpoint(), optical=make_optical(make_scene(30, 20)))
     with pytest.raises(ConfigError, match=r"The tile is 100 px"):
         predict(scene, StandInCheckpoint(), tile=100)
+    with pytest.raises(ConfigError, match=r"'unet-small' looks at no optical image"):
+        predict(scene, Checkpoint(UNet(UNET_PRESETS["unet-small"])), optical=make_optical(scene))
 
 
 def test_precision_and_device_are_settled_or_refused() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import shutil
 import signal
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,13 +21,13 @@ from safetensors.torch import save_file
 from flora import checkpoint
 from flora.chip import Batch, collate, pad
 from flora.data.pack import pack
-from flora.errors import CheckpointError, ConfigError, DataError, OutputError
+from flora.errors import CheckpointError, ConfigError, DataError, FloraError, OutputError
 from flora.metrics.lpips import CHANNELS, LAYOUT, weights_path
 from flora.model import FLoRA, ModelConfig
 from flora.model.family import build
 from flora.model.published import PublishedFLoRA
 from flora.train import Experiment, run
-from flora.train.choice import choose
+from flora.train.choice import choose, validation_loader
 from flora.train.module import JointModule, TeacherModule
 from flora.train.paths import PathMixer, cloud
 from flora.train.run import PackedData, _trainer
@@ -174,7 +175,7 @@ def test_values_that_cannot_be_are_refused(changes: dict[str, object], packed: P
     [
         ({"model": "smal"}, "model 'smal' is no preset"),
         ({"data": {"mixture": {"lakes": 1}, "size": 100}}, "needs multiples of 64 px"),
-        ({"data": {"mixture": {"seas": 1}, "size": 64}}, "seas"),
+        ({"data": {"mixture": {"seas": 1}, "size": 64}}, "No chip of split 'val' of seas"),
         (
             {"joint": {"steps": 1, "objective": {"weights": dict.fromkeys(OPTICAL, 0)}}},
             "No loss has a weight",
@@ -187,7 +188,7 @@ def test_what_does_not_fit_together_is_told_before_anything_is_trained_or_writte
 ) -> None:
     if "data" in changes:
         changes = changes | {"data": changes["data"] | {"packed": packed}}
-    with pytest.raises(ConfigError, match=words):
+    with pytest.raises(FloraError, match=words):
         run(experiment(packed, **changes), tmp_path / "runs", progress=False)
     assert not (tmp_path / "runs").exists()
 
@@ -460,7 +461,8 @@ def test_grey_bands_get_their_threshold_from_their_own_chips_in_all_contrasts(
     grey = replace(made, sar_valid=bands, meta=meta)
     mixed = tmp_path / "packed"
     pack([made_chip(0), made_chip(10, split="val"), grey], mixed)
-    settings = experiment(mixed)
+    data = {"packed": mixed, "mixture": {"lakes": 1, "greys": 1}}
+    settings = experiment(mixed, data=data)
     torch.manual_seed(0)
     model = FLoRA(settings.network()).eval()
     chosen = choose(model, settings)
@@ -495,6 +497,23 @@ def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -
     (folder / "experiment.yaml").write_text("name: other\n")
     with pytest.raises(ConfigError, match="other settings"):
         run(experiment(packed), tmp_path, resume=True, progress=False)
+
+
+def test_validation_is_of_the_datasets_that_are_drawn(packed: Path, tmp_path: Path) -> None:
+    other = replace(made_chip(20, split="val"), meta=replace(made_chip(20, split="val").meta, dataset="seas"))
+    shutil.copytree(packed, tmp_path / "all" / "lakes")
+    pack(
+        [replace(made_chip(3), meta=replace(made_chip(3).meta, dataset="seas")), other],
+        tmp_path / "all" / "seas",
+    )
+    for mixture, names in (
+        ({"lakes": 1}, {"lakes"}),
+        ({"lakes": 1, "seas": 0}, {"lakes"}),
+        ({"seas": 1}, {"seas"}),
+    ):
+        data = {"packed": tmp_path / "all", "mixture": mixture, "size": 64, "workers": 0}
+        found = [batch.meta[0].dataset for batch in validation_loader(experiment(packed, data=data))]
+        assert set(found) == names
 
 
 def test_packs_without_validation_are_told_before_the_training(tmp_path: Path) -> None:

@@ -119,7 +119,7 @@ class Record:
             )
             write_json(self.path, self.content)
         guaiba = entry["sources"].get("guaiba", {}).get("chips")
-        sees = getattr(loaded.model.config, "sees_optical", True)
+        sees = loaded.model.config.sees_optical
         known_cues = entry["cues"] if entry.get("cue_chips") == guaiba else {}
         missing = [cue for cue in (cues if sees else ("none",)) if cue not in known_cues]
         if guaiba and not tta and missing:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -15,7 +14,7 @@ from flora.cli.evaluate import Split, dataset_folder
 from flora.errors import DataError
 
 if TYPE_CHECKING:
-    from flora.chip import Chip
+    pass
 
 data = typer.Typer(no_args_is_help=True, help="Find, check, look at and prepare datasets; simulate scenes.")
 app.add_typer(data, name="data")
@@ -133,17 +132,23 @@ def pack(
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace earlier packs.")] = False,
 ) -> None:
     """Pack training and validation chips into few files that train fast; test chips are left out."""
-    from flora.data import find
+    from flora.data import find, open_dataset
     from flora.data.pack import pack as write
 
     for name in names or find(root):
-        chips = _chips(name, dataset_folder(root, name))
+        parts = [open_dataset(name, dataset_folder(root, name), split) for split in ("train", "val")]
+        chips = chain.from_iterable(parts)
         first = next(chips, None)
         if first is None:
             say(f"{name} has no chips to train on or to validate with; not packed.")
             continue
         index = write(chain([first], chips), out / name, overwrite=overwrite)
         say(f"{name}: {len(index.chips)} chips in {len(index.shards)} files under '{out / name}'.")
+        if skipped := [record for part in parts for record in part.skipped]:
+            first_one = f"{skipped[0].chip}: {skipped[0].skip}"
+            say(
+                f"{name}: {len(skipped)} chips cannot be used (first {first_one}); see `flora data check {name}`."
+            )
     if simulated:
         from flora.data.simulate import chips as simulate
 
@@ -157,13 +162,6 @@ def pack(
         raise DataError(
             f"'{root}' holds no dataset; name the folder of datasets with --root (see `flora data list`)."
         )
-
-
-def _chips(name: str, folder: Path) -> Iterator[Chip]:
-    from flora.data import open_dataset
-
-    yield from open_dataset(name, folder, "train")
-    yield from open_dataset(name, folder, "val")
 
 
 @data.command()

@@ -64,23 +64,30 @@ def evaluate(
     chips = open_dataset(data, dataset_folder(root, data), split.value)
     if not len(chips):
         raise DataError(f"The {split} split of '{data}' under '{root}' has no chips; choose another --split.")
-    require_cue(chips, cue.value)
-    say(f"Scoring {len(chips)} chips of {data}, {split}.")
     loaded = checkpoint.load(weights)
     model = loaded.model
     predictor = NetworkPredictor(model, loaded.temperature, cue=cue.value)
+    require_cue(chips, cue.value)
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"'{out}' cannot be made a folder ({error.strerror}); choose another --out."
+        ) from error
+    say(f"Scoring {len(chips)} chips of {data}, {split}.")
+    run = loaded.provenance.get("experiment", {})
+    whose = f"{model.config.name}, run {run.get('name')}, seed {run.get('seed')}"
     words = ", mean of 8 turns" if tta else ""
     report = score(
         TurnedPredictor(predictor) if tta else predictor,
         chips,
         loaded.threshold_for(chips) if threshold is None else threshold,
-        name=f"FLoRA ({loaded.path.name if loaded.path else 'in memory'}, cue {cue}{words})",
+        name=f"{whose} ({loaded.path.name if loaded.path else 'in memory'}, cue {cue}{words})",
         grid=model.grid,
         margin=model.margin,
         lpips=lpips,
     )
     texts = dict(zip(REPORT, (report.to_json(), report.to_markdown()), strict=False))
-    out.mkdir(parents=True, exist_ok=True)
     for name, text in texts.items():
         (out / name).write_text(text, encoding="utf-8")
     report.grid_png(out / REPORT[2])

@@ -49,7 +49,7 @@ class NetworkPredictor:
         precision: `bf16` computes under autocast.
 
     Raises:
-        ConfigError: The cue has no such name.
+        ConfigError: The cue has no such name, or the network looks at no image.
     """
 
     def __init__(
@@ -62,6 +62,10 @@ class NetworkPredictor:
     ) -> None:
         if cue not in CUES:
             raise ConfigError(f"Cue '{cue}' is unknown; expected one of {', '.join(CUES)}.")
+        if cue != "none" and not model.config.sees_optical:
+            raise ConfigError(
+                f"The network '{model.config.name}' looks at no optical image; score it with cue 'none'."
+            )
         self.model = model.to(device).eval()
         self.temperature = temperature
         self.cue = cue

@@ -94,6 +94,12 @@ def trace(portable: Portable, grid: int, with_optical: bool) -> torch.export.Exp
     height = torch.export.Dim("height_cells", min=2, max=GREATEST_CELLS)
     width = torch.export.Dim("width_cells", min=2, max=GREATEST_CELLS)
     sides: dict[int, Any] = {2: grid * height, 3: grid * width}
+    config = portable.network.config
+    if getattr(config, "chip_stretch", False):
+        raise ConfigError(
+            f"The network '{config.name}' stretches each image by its own percentiles, which cannot be exported; "
+            "expected one without."
+        )
     names = WITH_OPTICAL if with_optical else RADAR
     shapes: dict[str, Any] = dict.fromkeys(WITH_OPTICAL) | dict.fromkeys(names, sides)
     inputs = dict(zip(names, example(grid, with_optical), strict=True))

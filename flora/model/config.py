@@ -61,6 +61,11 @@ class ModelConfig(BaseModel):
         return self
 
     @property
+    def sees_optical(self) -> bool:
+        """Whether the network looks at an optical image beside the radar."""
+        return True
+
+    @property
     def strides(self) -> tuple[int, ...]:
         """Pixels a cell of each level spans, finest first."""
         return tuple(self.stem_stride * 2**level for level in range(LEVELS))

@@ -17,7 +17,7 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from flora.bands import OPTICAL_BANDS, RGB_BANDS, SAR_BANDS
-from flora.errors import InputError
+from flora.errors import ConfigError, InputError
 from flora.memory import Shelf
 from flora.scene.backend import choose_backend
 from flora.scene.network import CALLERS, PLANES, TileNetwork
@@ -69,12 +69,16 @@ def predict(
 
     Raises:
         InputError: The scene lacks VV or VH, or the optical image lies on another grid.
-        ConfigError: Tile, device, precision or backend cannot be.
+        ConfigError: Tile, device, precision or backend cannot be, or the network looks at no optical image.
         CheckpointError: The weights cannot be loaded.
     """
     rows, cols = _check(scene, optical)
     loaded = _loaded(checkpoint)
     model = loaded.model
+    if optical is not None and not model.config.sees_optical:
+        raise ConfigError(
+            f"The network '{model.config.name}' looks at no optical image; leave it out, or use other weights."
+        )
     tiling = Tiling(scene.sizes[rows], scene.sizes[cols], tile, model.grid, model.margin)
     settled = choose_precision(precision, choose_device(device))
     runs_on = choose_backend(backend, choose_device(device), settled)

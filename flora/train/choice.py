@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, Dataset
 
 from flora.chip import Batch, Chip, collate, grey_bands, pad
 from flora.data.augment import PIVOT_DB
 from flora.data.loader import validation_chips
+from flora.data.pack import PackedDataset
 from flora.model.family import Network
 from flora.train.experiment import Experiment
 from flora.train.scores import ValidationScores
@@ -22,19 +23,31 @@ CONTRASTS: Final = (1.0, 0.85, 0.7)
 
 
 def validation_loader(experiment: Experiment) -> DataLoader[Batch]:
-    """Gives every validation chip, one a batch, padded with invalid pixels to the network's grid."""
-    chips = validation_chips(experiment.data.packed, "val")
-    grid = experiment.network().grid
-    return DataLoader(
-        [_on_grid(chips[index], grid) for index in range(len(chips))],  # type: ignore[arg-type]
-        batch_size=1,
-        collate_fn=collate,
-    )
+    """Gives the validation chips of the datasets that are trained on, one a batch, padded to the network's grid.
+
+    Raises:
+        DataError: None is packed.
+    """
+    data = experiment.data
+    drawn = [name for name, weight in data.mixture.items() if weight > 0]
+    chips = validation_chips(data.packed, "val", drawn)
+    shown: Any = _OnGrid(chips, experiment.network().grid)  # chips go in, batches come out
+    return DataLoader(shown, batch_size=1, collate_fn=collate)
 
 
-def _on_grid(chip: Chip, grid: int) -> Chip:
-    height, width = (-(-side // grid) * grid for side in chip.shape)
-    return pad(chip, height, width)
+class _OnGrid(Dataset[Chip]):
+    """Chips padded with invalid pixels, each read when it is asked for."""
+
+    def __init__(self, chips: PackedDataset, grid: int) -> None:
+        self.chips, self.grid = chips, grid
+
+    def __len__(self) -> int:
+        return len(self.chips)
+
+    def __getitem__(self, index: int) -> Chip:
+        chip = self.chips[index]
+        height, width = (-(-side // self.grid) * self.grid for side in chip.shape)
+        return pad(chip, height, width)
 
 
 class Choice(NamedTuple):

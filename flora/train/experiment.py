@@ -24,7 +24,8 @@ class DataConfig(_Section):
 
     Attributes:
         packed: Folder that `flora data pack` wrote.
-        mixture: How often each dataset is drawn, relative to the others; one that is not named is not used.
+        mixture: How often each dataset is drawn, relative to the others; one that is not named, or has 0, is not used,
+            for the choice of temperature and thresholds neither.
         size: Side of a training crop, px; a multiple of the network's grid.
         batch_size: Crops a step.
         workers: Processes that prepare crops; 0 prepares them in the training process.

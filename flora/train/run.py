@@ -23,7 +23,7 @@ from torch.utils.data import DataLoader
 import flora
 from flora import checkpoint
 from flora.chip import Batch
-from flora.data.loader import MixtureConfig, training_loader, validation_chips
+from flora.data.loader import MixtureConfig, training_loader
 from flora.errors import ConfigError
 from flora.model import FLoRA
 from flora.model.family import Network, build
@@ -143,7 +143,8 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
     Raises:
         OutputError: The run's folder exists and `resume` is off.
         ConfigError: `resume` is on and the folder holds a run of other settings, or the settings do not fit together.
-        DataError: There are no packs, or none of validation, which threshold and temperature are chosen on.
+        DataError: There are no packs, or none of validation of the datasets that are drawn, which threshold and
+            temperature are chosen on.
     """
     folder = out / experiment.name
     resolved = experiment.model_dump(mode="json")
@@ -205,11 +206,11 @@ def require_trainable(experiment: Experiment, coming: Mapping[Path, Experiment] 
 
     Raises:
         ConfigError: Network, data, losses and weights to go on from do not fit together.
-        DataError: There are no packs, or none of validation.
+        DataError: There are no packs, or none of validation of the datasets that are drawn.
     """
     data = experiment.data
-    validation_chips(data.packed, "val")
     model = build(experiment.network())
+    validation_loader(experiment)
     side = data.size // 2 if experiment.faults.independent_crops else data.size
     if side % model.grid:
         raise ConfigError(
