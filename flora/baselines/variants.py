@@ -194,6 +194,9 @@ def budgeted(experiment: Experiment, name: str, seed: int, budget: Budget, packe
     side = 2 * budget.crop if experiment.faults.independent_crops else budget.crop
     tree["data"] |= {"packed": packed, "size": side, "batch_size": budget.batch}
     tree["joint"]["steps"] = budget.steps
+    if tree["pretraining"] is not None:  # one budget for both, as each step costs the same
+        tree["pretraining"]["steps"] = budget.steps // 2
+        tree["joint"]["steps"] = budget.steps - budget.steps // 2
     if tree["teacher"] is not None:
         tree["teacher"]["steps"] = budget.teacher_steps
     tree |= {"name": f"{name}-{seed}", "seed": seed, "validate_every": budget.steps + 1}

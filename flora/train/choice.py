@@ -23,14 +23,12 @@ CONTRASTS: Final = (1.0, 0.85, 0.7)
 
 
 def validation_loader(experiment: Experiment) -> DataLoader[Batch]:
-    """Gives the validation chips of the datasets that are trained on, one a batch, padded to the network's grid.
+    """Gives the validation chips of an experiment, one a batch, padded to the network's grid.
 
     Raises:
         DataError: None is packed.
     """
-    data = experiment.data
-    drawn = [name for name, weight in data.mixture.items() if weight > 0]
-    chips = validation_chips(data.packed, "val", drawn)
+    chips = validation_chips(experiment.data.packed, "val", experiment.data.validation())
     shown: Any = _OnGrid(chips, experiment.network().grid)  # chips go in, batches come out
     return DataLoader(shown, batch_size=1, collate_fn=collate)
 

@@ -25,12 +25,14 @@ class DataConfig(_Section):
     Attributes:
         packed: Folder that `flora data pack` wrote.
         mixture: How often each dataset is drawn, relative to the others; one that is not named, or has 0, is not used,
-            for the choice of temperature and thresholds neither.
+            for the choice of temperature and thresholds neither, but where `validated_on` names it.
         size: Side of a training crop, px; a multiple of the network's grid.
         batch_size: Crops a step.
         workers: Processes that prepare crops; 0 prepares them in the training process.
         water_preference: Probability that a crop is chosen to hold water where its chip has any.
         picture_trust: What the colours of a dataset count, beside the trust in its radiometry; 1 where it is not named.
+        validated_on: Datasets whose validation chips are scored and decide temperature and thresholds; None for those
+            of the mixture.
     """
 
     packed: Path = Path("packed")
@@ -40,6 +42,7 @@ class DataConfig(_Section):
     workers: int = Field(1, ge=0)
     water_preference: float = Field(0.5, ge=0, le=1)
     picture_trust: dict[str, Annotated[float, Field(ge=0, allow_inf_nan=False)]] = Field(default_factory=dict)
+    validated_on: tuple[str, ...] | None = Field(None, min_length=1)
 
     @field_validator("picture_trust")
     @classmethod
@@ -48,6 +51,10 @@ class DataConfig(_Section):
         if unknown:
             raise ValueError(f"the mixture has no {', '.join(unknown)}; name its datasets")
         return trust
+
+    def validation(self) -> tuple[str, ...]:
+        """Names the datasets that decide temperature and thresholds."""
+        return self.validated_on or tuple(name for name, weight in self.mixture.items() if weight > 0)
 
 
 class PathConfig(_Section):
@@ -97,6 +104,16 @@ class StageConfig(_Section):
     sharp_from: float = Field(0.4, ge=0, le=1)
 
 
+class PretrainingConfig(StageConfig):
+    """A stage before the joint one, on data of its own.
+
+    Attributes:
+        mixture: How often each dataset is drawn there.
+    """
+
+    mixture: dict[str, float]
+
+
 class Experiment(_Section):
     """One training run.
 
@@ -110,7 +127,9 @@ class Experiment(_Section):
         augment: How crops are varied.
         paths: Which optical image the joint stage is shown.
         teacher: The first stage; None trains without a teacher.
-        joint: The second stage.
+        pretraining: A stage between the two, like the joint one but on data of its own, such as simulated and weakly
+            labelled chips; None leaves it out.
+        joint: The last stage.
         initial: Weights to start from, for fine-tuning, or the file of the experiment that leaves them
             (`first.yaml`, beside this one); parts of the network that they lack, and None, start at random.
         averaged_with: Weights of an earlier run of the same network, or its file likewise: what is written is the mean
@@ -132,6 +151,7 @@ class Experiment(_Section):
     augment: AugmentConfig = AugmentConfig()
     paths: PathConfig = PathConfig()
     teacher: StageConfig | None
+    pretraining: PretrainingConfig | None = None
     joint: StageConfig
     initial: Path | None = None
     averaged_with: Path | None = None
@@ -167,3 +187,11 @@ class Experiment(_Section):
             raise ConfigError(
                 f"changes.{key} does not fit the network '{sizes.name}': {first['msg']}; correct it there."
             ) from error
+
+    def as_pretraining(self) -> Experiment | None:
+        """Gives the experiment whose joint stage is this one's pre-training; None where there is none."""
+        if self.pretraining is None:
+            return None
+        named = {"mixture": self.pretraining.mixture, "validated_on": self.data.validation()}
+        data = self.data.model_copy(update=named)
+        return self.model_copy(update={"data": data, "joint": self.pretraining, "pretraining": None})

@@ -1,4 +1,4 @@
-"""Runs an experiment: teacher, then joint, then the choice of temperature and threshold, then the weights file."""
+"""Runs an experiment: its stages in turn, then the choice of temperature and threshold, then the weights file."""
 
 from __future__ import annotations
 
@@ -164,6 +164,8 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
             folder / "teacher",
             progress,
         )
+    if (before := experiment.as_pretraining()) is not None:
+        _fit(JointModule(model, before), before, before.joint, folder / "pretraining", progress)
     _fit(JointModule(model, experiment), experiment, experiment.joint, folder / "joint", progress)
     if experiment.averaged_with is not None:
         _average(model, experiment.averaged_with)
@@ -229,8 +231,10 @@ def require_trainable(experiment: Experiment, coming: Mapping[Path, Experiment] 
                 f"The network '{model.config.name}' has no teacher to train; set 'teacher: null' in the experiment."
             )
         TeacherModule(model.teacher, experiment)
-    JointModule(model, experiment)
-    PackedData(experiment).train_dataloader()
+    for stage in (experiment.as_pretraining(), experiment):
+        if stage is not None:
+            JointModule(model, stage)
+            PackedData(stage).train_dataloader()
 
 
 def _average(model: Network, path: Path) -> None:
