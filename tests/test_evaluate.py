@@ -74,6 +74,21 @@ def test_who_knows_the_answer_scores_full_marks() -> None:
     assert found["psnr[DN/10000]"] == 100 and found["ssim[DN/3000]"] == pytest.approx(1, abs=1e-6)
 
 
+def test_a_spread_is_judged_where_one_is_told() -> None:
+    def telling(batch: Batch) -> Prediction:
+        answer = dark(batch)
+        return replace(answer, spread=torch.full_like(answer.optical, 0.1))
+
+    report = run(telling, grid=32)
+    plain = run()
+    assert 0 < report.overall.figures["spread_covers_50"] < report.overall.figures["spread_covers_90"] <= 1
+    assert np.isnan(plain.overall.figures["spread_covers_50"])
+    assert report.error_coverage()[-1][0] == 1 and plain.error_coverage() == []
+    assert "### Spread of the picture" in report.to_markdown() and "Spread of the" not in plain.to_markdown()
+    with pytest.raises(DataError, match="answered with shape"):
+        run(lambda batch: replace(telling(batch), spread=batch.sar[:, :, 1:]))
+
+
 def test_rows_are_everything_each_dataset_each_event() -> None:
     chips = [
         chip("a"),

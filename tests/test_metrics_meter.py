@@ -191,6 +191,8 @@ def test_what_is_no_picture_is_refused() -> None:
     probability, picture, truths = scene()
     with pytest.raises(DataError, match="4 bands; expected red, green and blue"):
         Meter().update(probability, truths.optical, truths)
+    with pytest.raises(DataError, match="spread of the picture is NaN, 0 or less"):
+        Meter().update(probability, picture, truths, predicted_spread=torch.zeros_like(picture))
     picture[0, 0, 20, 20] = float("nan")
     with pytest.raises(DataError, match="NaN or infinity at valid pixels"):
         Meter().update(probability, picture, truths)
@@ -206,15 +208,17 @@ def test_an_empty_meter_is_an_error() -> None:
 
 def test_a_resample_equals_measuring_its_chips_again() -> None:
     probability, picture, truths = scene()
+    spread = torch.full_like(picture, 0.03)
     meter = Meter()
-    meter.update(probability, picture, truths)
+    meter.update(probability, picture, truths, predicted_spread=spread)
     weights = np.array([[2.0, 0, 1, 0, 1]])
     resampled = {name: float(value[0]) for name, value in summarize(total(meter.statistics, weights)).items()}
     again = Meter()
     for chip in (0, 0, 2, 4):
         part = slice(chip, chip + 1)
-        again.update(probability[part], picture[part], truths.chips(part))
+        again.update(probability[part], picture[part], truths.chips(part), predicted_spread=spread[part])
     alike(resampled, again.compute())
+    assert 0 < again.compute()["spread_covers_50"] < again.compute()["spread_covers_90"] < 1
 
 
 def test_resampling_draws_whole_units() -> None:

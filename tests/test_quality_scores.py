@@ -22,6 +22,7 @@ from lakes import made_chip
 from flora import checkpoint
 from flora.baselines import archive, comparison, variants
 from flora.baselines.chart import line_chart
+from flora.baselines.comparison import WEIGHTS
 from flora.baselines.contests import gap
 from flora.baselines.quality import Protocol, refuse_other_limit
 from flora.baselines.results import write_page
@@ -333,6 +334,32 @@ def test_an_untrained_head_has_no_figures(tmp_path: Path) -> None:
     assert "| water_only | 0.500 |" in of_water and "picture_only" not in of_water
     assert "| picture_only | 15.00 |" in of_pictures and "water_only" not in of_pictures
     assert "| water_only | +0.000 |" in text and "| picture_only | +0.000 |" in text
+
+
+def test_the_spread_has_a_table_and_a_chart_of_those_it_was_measured_of(tmp_path: Path) -> None:
+    told = {
+        "spread_covers_50": 0.6,
+        "spread_covers_90": 0.95,
+        "spread_miscalibration": 0.08,
+        "error_of_sure_half": 0.7,
+    }
+    ours, earlier = scored(**told, iou_micro=0.5), scored(iou_micro=0.5)
+    for entry in (ours, earlier):
+        entry["sources"]["sen1floods11"]["risk_coverage"] = []
+    ours["sources"]["sen1floods11"]["error_coverage"] = [[0.5, 0.01], [1.0, 0.02]]
+    ours["cues"] = {"before": {"figures": told | {"spread_covers_90": 0.85}, "pooled": {}}}
+    content = {"protocol": {"word": "meaning"}, "entries": {"again_1": earlier, "default": ours}}
+    (tmp_path / WEIGHTS).write_text(json.dumps(content))
+    page = write_page(tmp_path, tmp_path / "results.md")[0].read_text()
+    section = page.split("### The spread of the picture")[1].split("##")[0]
+    rows = [line for line in section.splitlines() if line.startswith("| **")]
+    assert rows == [
+        "| **default** | Sen1Floods11, test (Spain, USA) | 60.0 | 95.0 | 0.080 | 0.70 |",
+        "| **default** | Guaíba after the flood, with the image before the flood | 60.0 | 85.0 | 0.080 | 0.70 |",
+    ]
+    assert "<polyline" in (tmp_path / "charts/error_coverage.svg").read_text()
+    (tmp_path / WEIGHTS).write_text(json.dumps(content | {"entries": {"again_1": earlier}}))
+    assert "spread of the picture" not in write_page(tmp_path, tmp_path / "results.md")[0].read_text()
 
 
 def test_spread_over_seeds_by_hand() -> None:

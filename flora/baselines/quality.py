@@ -24,7 +24,7 @@ from flora.metrics import Lpips
 Scores = dict[str, Any]
 Say = Callable[[str], None]
 
-# Points of a risk-coverage curve that are kept.
+# Points of a curve that are kept.
 CURVE_POINTS: Final = 25
 
 
@@ -90,8 +90,6 @@ def score_source(
 def summary(report: Report) -> Scores:
     """Gives the overall row of a report for JSON; a figure with nothing to judge is left out."""
     row = report.overall
-    curve = report.risk_coverage()
-    step = max(1, math.ceil(len(curve) / CURVE_POINTS))
     return {
         "chips": row.chips,
         "water_chips": row.water_chips,
@@ -104,8 +102,15 @@ def summary(report: Report) -> Scores:
             for name, ends in row.intervals.items()
             if not any(map(math.isnan, ends))
         },
-        "risk_coverage": [[round(a, 5), round(b, 6)] for a, b in (*curve[:-1:step], *curve[-1:])],
+        "risk_coverage": _thinned(report.risk_coverage()),
+        "error_coverage": _thinned(report.error_coverage()),
     }
+
+
+def _thinned(curve: Sequence[tuple[float, float]]) -> list[list[float]]:
+    """Keeps a curve's last point and enough of the others to draw it."""
+    step = max(1, math.ceil(len(curve) / CURVE_POINTS))
+    return [[round(a, 5), round(b, 6)] for a, b in (*curve[:-1:step], *curve[-1:])]
 
 
 class Replay:

@@ -10,10 +10,10 @@ from typing import Any, Final
 from flora.baselines.alike import trained_alike
 from flora.baselines.archive import CUES
 from flora.baselines.chart import line_chart
-from flora.baselines.comparison import WEIGHTS
+from flora.baselines.comparison import SHIPPED, WEIGHTS
 from flora.baselines.quality import Scores
 from flora.baselines.rivals import RIVALS
-from flora.baselines.tables import OPTICAL, PROBABILISTIC, WATER, Column, cell, table
+from flora.baselines.tables import OPTICAL, PROBABILISTIC, SPREAD, WATER, Column, cell, table
 from flora.baselines.testbed import ENTRIES
 from flora.baselines.verdicts import NETWORKS, verdicts
 from flora.errors import DataError
@@ -43,6 +43,10 @@ def write_page(results: Path, page: Path) -> list[Path]:
     charts = {"risk_coverage.svg": _risk_chart(weights)} if weights["entries"] else {}
     if charts:
         parts += ["## How sure is sure", RISK, "![Error against coverage](charts/risk_coverage.svg)"]
+    if spreads := _spreads(weights):
+        charts["error_coverage.svg"] = _error_chart(weights)
+        parts += ["### The spread of the picture", SPREADS, spreads]
+        parts += ["![Error of the picture against coverage](charts/error_coverage.svg)"]
     for path in compared:
         parts += trained_alike(found[path.name])
     parts += [_protocol(next(iter(found.values()))["protocol"])]
@@ -65,6 +69,14 @@ chips: those of one place on two dates, and neighbours, count as independent. Th
 RISK: Final = (
     "Pixels are answered in the order of their confidence; the curve gives the share of wrong answers among those "
     "answered. A useful confidence lets it rise to the right."
+)
+
+
+SPREADS: Final = (
+    "Beside each colour stands a spread, the scale of a Laplace distribution. Half of the truth should lie within its "
+    "50 % interval, nine tenths within its 90 % interval: more there means a spread too wide, less one too narrow. Where it "
+    "tells where the picture is wrong, the half of smaller spread has less error than the whole. Weights that were "
+    "scored before this was measured have no row."
 )
 
 
@@ -162,15 +174,43 @@ def _cue_cells(scores: Scores) -> list[str]:
     ]
 
 
-def _risk_chart(weights: Scores) -> str:
-    entry = weights["entries"].get("default") or next(iter(weights["entries"].values()))
+def _spreads(weights: Scores) -> str:
+    """Gives the table of the picture's spread, for weights that it was measured of; empty without any."""
+    rows = []
+    for name, entry in weights["entries"].items():
+        found = {e.title: entry["sources"].get(e.name) for e in ENTRIES}
+        found |= {
+            f"Guaíba after the flood, {words}": entry.get("cues", {}).get(cue) for cue, words in CUES.items()
+        }
+        rows += [
+            [NETWORKS.get(name, f"**{name}**"), title, *(cell(scores, c) for c in SPREAD)]
+            for title, scores in found.items()
+            if scores and SPREAD[0][0] in scores["figures"]
+        ]
+    return table(["", "source", *(column[1] for column in SPREAD)], rows) if rows else ""
+
+
+def _curves(weights: Scores, curve: str, needed: str) -> dict[str, list[tuple[float, float]]]:
+    """Gives a curve of the shipped weights for each source that has a figure."""
+    entry = weights["entries"].get(SHIPPED) or next(iter(weights["entries"].values()))
     titles = {e.name: e.title.split(",")[0] for e in ENTRIES}
-    curves = {
-        titles[name]: [(x, y) for x, y in scores["risk_coverage"]]
+    return {
+        titles[name]: [(x, y) for x, y in scores[curve]]
         for name, scores in entry["sources"].items()
-        if scores["risk_coverage"] and "iou_micro" in scores["figures"]
+        if scores.get(curve) and needed in scores["figures"]
     }
+
+
+def _risk_chart(weights: Scores) -> str:
+    curves = _curves(weights, "risk_coverage", "iou_micro")
     return line_chart("Error rate among the surest pixels", "share of pixels answered", "error rate", curves)
+
+
+def _error_chart(weights: Scores) -> str:
+    curves = _curves(weights, "error_coverage", SPREAD[0][0])
+    return line_chart(
+        "Error of the picture among the surest colours", "share of colours", "mean error, reflectance", curves
+    )
 
 
 def _protocol(words: Mapping[str, Any]) -> str:

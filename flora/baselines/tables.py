@@ -30,6 +30,12 @@ OPTICAL: Final[tuple[Column, ...]] = (
     ("ssim[DN/3000]", "SSIM DN/3000", 1, 3),
     ("lpips_alex[DN/3000]", "LPIPS-Alex", 1, 3),
 )
+SPREAD: Final[tuple[Column, ...]] = (
+    ("spread_covers_50", "within the 50 % interval, %", 100, 1),
+    ("spread_covers_90", "within the 90 % interval, %", 100, 1),
+    ("spread_miscalibration", "miscalibration", 1, 3),
+    ("error_of_sure_half", "error of the surer half / all", 1, 2),
+)
 # Variants with one task, and the figures of the other, whose head was never trained.
 UNTRAINED: Final[dict[str, tuple[Column, ...]]] = {"water_only": OPTICAL, "picture_only": WATER}
 # A threshold gives 0 or 1: its "probability" is not one.

@@ -79,7 +79,7 @@ def evaluate(
         answer = answer_chip(predictor, chip, grid, margin)
         reference = None if reference_water is None else reference_water(chip)
         wet = None if reference is None else torch.from_numpy(reference).unsqueeze(0)
-        meter.update(answer.probability, answer.optical, truth, wet)
+        meter.update(answer.probability, answer.optical, truth, wet, answer.spread)
         gallery.offer(truth, answer, threshold)
         metas.append(chip.meta)
     statistics = meter.statistics
@@ -119,7 +119,7 @@ def answer_chip(predictor: Predictor, chip: Chip, grid: int = 1, margin: int = 0
     batch = _padded(chip, grid, margin)
     answer = predictor(batch)
     size = tuple(batch.sar.shape[-2:])
-    for layer in (answer.probability, answer.optical):
+    for layer in (answer.probability, answer.optical, answer.spread):
         if layer is not None and tuple(layer.shape[-2:]) != size:
             raise DataError(
                 f"Chip '{chip.meta.chip}' was asked as {size[0]} x {size[1]} px and answered with shape "
@@ -127,9 +127,8 @@ def answer_chip(predictor: Predictor, chip: Chip, grid: int = 1, margin: int = 0
             )
     height, width = chip.shape
     rows, columns = slice(margin, margin + height), slice(margin, margin + width)
-    probability = None if answer.probability is None else answer.probability[..., rows, columns].cpu()
-    optical = None if answer.optical is None else answer.optical[..., rows, columns].cpu()
-    return Prediction(probability, optical)
+    layers = (answer.probability, answer.optical, answer.spread)
+    return Prediction(*(None if layer is None else layer[..., rows, columns].cpu() for layer in layers))
 
 
 def _padded(chip: Chip, grid: int, margin: int) -> Batch:

@@ -24,10 +24,12 @@ class Prediction:
     Attributes:
         probability: Of water, (B, H, W); None from a predictor of pictures only.
         optical: Red, green, blue, (B, 3, H, W), reflectance; None from a predictor of water only.
+        spread: Laplace scale of each, (B, 3, H, W), reflectance; None from a predictor that tells none.
     """
 
     probability: Tensor | None
     optical: Tensor | None = None
+    spread: Tensor | None = None
 
 
 class Predictor(Protocol):
@@ -74,7 +76,7 @@ class NetworkPredictor:
 
     @torch.inference_mode()
     def __call__(self, batch: Batch, /) -> Prediction:
-        """Gives probability and reflectance, on the CPU in float32."""
+        """Gives probability, reflectance and its spread, on the CPU in float32."""
         batch = batch.to(self.device)
         optical = optical_valid = None
         if self.cue == "prior":
@@ -84,7 +86,9 @@ class NetworkPredictor:
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bf16"):
             output = self.model(batch.sar, batch.sar_valid, optical, optical_valid)
         probability = torch.sigmoid(output.water_logits.float() / self.temperature)
-        return Prediction(probability.cpu(), output.optical.float().cpu())
+        return Prediction(
+            probability.cpu(), output.optical.float().cpu(), output.optical_spread.float().cpu()
+        )
 
 
 def require_cue(chips: Iterable[Chip], cue: Cue) -> None:

@@ -12,7 +12,9 @@ from typing import Any, Final, Literal
 from flora.evaluate.picture import Gallery
 from flora.metrics.calibration import Risk, risk_coverage
 from flora.metrics.optical import SCALINGS
+from flora.metrics.spread import Spread, error_coverage
 from flora.metrics.summary import Statistics
+from flora.metrics.water import Count
 
 Level = Literal["overall", "dataset", "event"]
 
@@ -29,6 +31,9 @@ PROTOCOL: Final = {
     "ssim": "11 x 11 Gaussian window, sigma 1.5, wholly valid windows",
     "floor": "a constant picture of the chip's own mean colour",
     "matched": "PSNR after the best gain and offset of each channel",
+    "spread": "colour by colour, pooled: share of the truth within the interval that should hold 50 % or 90 % of it; "
+    "mean distance between such shares and their levels (miscalibration); mean error of the half of smaller spread "
+    "over that of all",
     "lpips": "LPIPS v0.1, net in its name, input in [-1, 1], masked pixels equal and without weight",
 }
 
@@ -56,6 +61,12 @@ OPTICAL: Final[tuple[Column, ...]] = (
     ("ssim_floor[{}]", "SSIM of floor", 1, 3),
     ("lpips_alex[{}]", "LPIPS-Alex", 1, 3),
     ("lpips_vgg[{}]", "LPIPS-VGG", 1, 3),
+)
+SPREAD: Final[tuple[Column, ...]] = (
+    ("spread_covers_50", "within 50 % interval, %", 100, 1),
+    ("spread_covers_90", "within 90 % interval, %", 100, 1),
+    ("spread_miscalibration", "miscalibration", 1, 3),
+    ("error_of_sure_half", "error of surer half / all", 1, 2),
 )
 
 
@@ -138,9 +149,17 @@ class Report:
         counts = Risk(*(self.totals[f"risk_{name}"] for name in Risk._fields)) if self.totals else None
         if counts is None or not counts.pixels.sum():
             return []
-        coverage, risk = (curve[0].tolist() for curve in risk_coverage(counts))
-        points = zip(coverage, risk, strict=True)
-        return [(share, error) for share, error in points if not math.isnan(error)]
+        return _curve(risk_coverage(counts))
+
+    def error_coverage(self) -> list[tuple[float, float]]:
+        """Gives coverage and mean absolute error of the picture, reflectance, smallest spread first, pooled.
+
+        Empty where no picture with a spread was judged.
+        """
+        counts = Spread(*(self.totals[f"spread_{name}"] for name in Spread._fields)) if self.totals else None
+        if counts is None or not counts.values.sum():
+            return []
+        return _curve(error_coverage(counts))
 
     @property
     def overall(self) -> Row:
@@ -165,6 +184,7 @@ class Report:
                 (figure.format(scaling), head, by, digits) for figure, head, by, digits in OPTICAL
             )
             tables.append((f"Optical, {scaling}", "optical_chips", columns))
+        tables.append(("Spread of the picture", "optical_chips", SPREAD))
         parts = [f"## {self.name}"] if self.name else []
         for heading, counted, columns in tables:
             rows = [row for row in self.rows if getattr(row, counted) and not self._repeats(row)]
@@ -192,6 +212,11 @@ class Report:
             OutputError: The file cannot be written.
         """
         self.gallery.save(Path(path))
+
+
+def _curve(lines: tuple[Count, Count]) -> list[tuple[float, float]]:
+    points = zip(*(line[0].tolist() for line in lines), strict=True)
+    return [(share, error) for share, error in points if not math.isnan(error)]
 
 
 def _known(row: Row, figure: str) -> bool:

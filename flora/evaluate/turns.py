@@ -48,10 +48,10 @@ class TurnedPredictor:
         self.predictor = predictor
 
     def __call__(self, batch: Batch, /) -> Prediction:
-        """Averages eight answers: probabilities, not logits, and reflectance."""
+        """Averages eight answers: probabilities, not logits, reflectance and its spread."""
         answers = [self._ask(batch, number) for number in range(TURNS)]
         return Prediction(
-            _mean([answer.probability for answer in answers]), _mean([answer.optical for answer in answers])
+            *(_mean([getattr(answer, f.name) for answer in answers]) for f in fields(Prediction))
         )
 
     def _ask(self, batch: Batch, number: int) -> Prediction:
@@ -62,11 +62,8 @@ class TurnedPredictor:
             if isinstance(layer, Tensor) and layer.ndim > 1
         }
         answer = self.predictor(replace(batch, **images))
-        probability, optical = answer.probability, answer.optical
-        return Prediction(
-            None if probability is None else turn_back(probability, number),
-            None if optical is None else turn_back(optical, number),
-        )
+        given = (getattr(answer, f.name) for f in fields(Prediction))
+        return Prediction(*(None if layer is None else turn_back(layer, number) for layer in given))
 
 
 def _mean(answers: list[Tensor | None]) -> Tensor | None:

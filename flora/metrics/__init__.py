@@ -1,6 +1,6 @@
 """Measures of pictures and water maps: pure functions over valid pixels, and one meter.
 
-`Meter` is what training and evaluation use; the functions behind it live in `optical`, `lpips`, `water` and
+`Meter` is what training and evaluation use; the functions behind it live in `optical`, `spread`, `lpips`, `water` and
 `calibration`.
 """
 

@@ -44,17 +44,23 @@ class Risk(NamedTuple):
     wrong: Count
 
 
-def _sums(index: Tensor, values: Tensor, valid: Tensor, bins: int) -> Count:
-    """Adds values by bin for each chip, (B, H, W) to (B, bins), in float64."""
-    chip = torch.arange(len(index), device=index.device).view(-1, 1, 1) * bins
+def sums_by_bin(unit: Tensor, values: Tensor, valid: Tensor, bins: int) -> Count:
+    """Adds values by bin for each chip, in float64.
+
+    Args:
+        unit: What is binned, (B, ...); bins are equally wide over [0, 1], the outer ones take what lies beyond.
+        values: What is added, (B, ...).
+        valid: Counts, (B, ...), bool; under the mask anything may stand.
+        bins: Number of bins.
+
+    Returns:
+        (B, bins).
+    """
+    index = (unit.double().nan_to_num() * bins).floor().clamp(0, bins - 1).long()
+    chip = torch.arange(len(index), device=index.device).view(-1, *[1] * (index.ndim - 1)) * bins
     flat = (index + chip)[valid]
     total = torch.bincount(flat, values[valid].double(), minlength=len(index) * bins)
     return total.view(len(index), bins).cpu().numpy()
-
-
-def _bin(unit: Tensor, bins: int) -> Tensor:
-    """Gives the bin of values in [0, 1]; whatever lies under a mask lands in some bin too."""
-    return (unit.double().nan_to_num() * bins).floor().clamp(0, bins - 1).long()
 
 
 def reliability(probability: Tensor, truth: Tensor, valid: Tensor, bins: int = BINS) -> Reliability:
@@ -73,9 +79,8 @@ def reliability(probability: Tensor, truth: Tensor, valid: Tensor, bins: int = B
         DataError: The shapes do not fit.
     """
     check_maps(probability, truth, valid)
-    index = _bin(probability, bins)
     layers = (torch.ones_like(probability), probability, (truth > 0).double())
-    return Reliability(*(_sums(index, layer, valid, bins) for layer in layers))
+    return Reliability(*(sums_by_bin(probability, layer, valid, bins) for layer in layers))
 
 
 def ece(sums: Reliability) -> Count:
@@ -136,10 +141,10 @@ def risk(probability: Tensor, truth: Tensor, valid: Tensor, threshold: float, bi
         DataError: The shapes do not fit.
     """
     check_maps(probability, truth, valid)
-    index = _bin(confidence(probability, threshold), bins)
+    sure = confidence(probability, threshold)
     wrong = (probability >= threshold) != (truth > 0)
     layers = (torch.ones_like(probability), wrong.double())
-    return Risk(*(_sums(index, layer, valid, bins) for layer in layers))
+    return Risk(*(sums_by_bin(sure, layer, valid, bins) for layer in layers))
 
 
 def risk_coverage(counts: Risk) -> tuple[Count, Count]:

@@ -17,6 +17,7 @@ from flora.errors import DataError
 from flora.metrics import calibration, optical, water
 from flora.metrics.calibration import Reliability, Risk
 from flora.metrics.lpips import Lpips
+from flora.metrics.spread import Spread, spread_sums
 from flora.metrics.summary import LPIPS_SCALING, summarize, total
 from flora.metrics.water import BoundaryCounts, Confusion
 
@@ -80,6 +81,7 @@ class Meter:
         predicted: Tensor | None,
         truth: Truth,
         reference_water: Tensor | None = None,
+        predicted_spread: Tensor | None = None,
     ) -> None:
         """Adds the chips of a batch.
 
@@ -89,9 +91,12 @@ class Meter:
             truth: Truths and their masks, on the same device.
             reference_water: Always or seasonally water, (B, H, W), bool; None where not known, and then these chips
                 do not enter the flood-only figures.
+            predicted_spread: Laplace scale of the picture, (B, 3, H, W), reflectance; None where the predictor tells
+                none.
 
         Raises:
-            DataError: The shapes do not fit, a valid pixel got NaN or infinity, or a probability is outside [0, 1].
+            DataError: The shapes do not fit, a valid pixel got NaN or infinity, a probability is outside [0, 1] or a
+                spread not above 0.
         """
         valid = truth.water_valid if probability is not None else torch.zeros_like(truth.water_valid)
         probability = torch.zeros_like(truth.water) if probability is None else probability.float()
@@ -105,6 +110,9 @@ class Meter:
         if predicted is None:
             clear, predicted = torch.zeros_like(clear), torch.zeros_like(picture)
         found |= self._score_optical(predicted.float(), picture.float(), clear)
+        told = clear if predicted_spread is not None else torch.zeros_like(clear)
+        scale = torch.ones_like(picture) if predicted_spread is None else predicted_spread
+        found |= _named("spread", spread_sums(predicted, scale, picture, told))
         self._updates.append(found)
 
     def _count_water(
@@ -187,7 +195,7 @@ class Meter:
         return {name: float(value[0]) for name, value in summarize(total(self.statistics)).items()}
 
 
-def _named(prefix: str, counts: Confusion | BoundaryCounts | Reliability | Risk) -> dict[str, Float]:
+def _named(prefix: str, counts: Confusion | BoundaryCounts | Reliability | Risk | Spread) -> dict[str, Float]:
     """Gives each field its name under a prefix."""
     return {f"{prefix}_{name}": values for name, values in zip(counts._fields, counts, strict=True)}
 

@@ -11,8 +11,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flora.metrics import calibration, water
+from flora.metrics import calibration, spread, water
 from flora.metrics.calibration import Reliability, Risk
+from flora.metrics.spread import Spread
 from flora.metrics.water import BoundaryCounts, Confusion, ratio
 
 Statistics = Mapping[str, NDArray[np.float64]]
@@ -48,10 +49,12 @@ def summarize(sums: Statistics) -> dict[str, NDArray[np.float64]]:
         Figures by name, each (resamples,), NaN where there is nothing to judge: `iou_micro`, `dice_micro`,
         `precision_micro`, `recall_micro`, `false_water`, `iou_macro`, `dice_macro`, `iou_flood_only`,
         `dice_flood_only`, `boundary_f1`, `ece`, `brier`, `aurc`; and for each scaling `psnr[...]`, `psnr_floor[...]`,
-        `psnr_matched[...]`, `ssim[...]`, `ssim_floor[...]`; `lpips_alex[DN/3000]` where it was measured. Where a
-        protocol names chips, each counts alike.
+        `psnr_matched[...]`, `ssim[...]`, `ssim_floor[...]`; `lpips_alex[DN/3000]` where it was measured;
+        `spread_covers_50`, `spread_covers_90`, `spread_miscalibration` and `error_of_sure_half`. Where a protocol names
+        chips, each counts alike.
     """
-    return _summarize_water(sums) | _summarize_calibration(sums) | _summarize_optical(sums)
+    parts = (_summarize_water, _summarize_calibration, _summarize_optical, _summarize_spread)
+    return {name: figure for part in parts for name, figure in part(sums).items()}
 
 
 def _confusion(sums: Statistics, prefix: str) -> Confusion:
@@ -89,3 +92,13 @@ def _summarize_optical(sums: Statistics) -> dict[str, NDArray[np.float64]]:
     """Divides each sum over chips by the number of chips that had something to judge."""
     means = {name.removeprefix("sum:"): values for name, values in sums.items() if name.startswith("sum:")}
     return {name: ratio(values, sums[f"chips:{name}"]) for name, values in means.items()}
+
+
+def _summarize_spread(sums: Statistics) -> dict[str, NDArray[np.float64]]:
+    counts = Spread(*(sums[f"spread_{field}"] for field in Spread._fields))
+    return {
+        "spread_covers_50": spread.coverage(counts, 0.5),
+        "spread_covers_90": spread.coverage(counts, 0.9),
+        "spread_miscalibration": spread.miscalibration(counts),
+        "error_of_sure_half": spread.sure_half(counts),
+    }
