@@ -74,9 +74,9 @@ RISK: Final = (
 
 SPREADS: Final = (
     "Beside each colour stands a spread, the scale of a Laplace distribution. Half of the truth should lie within its "
-    "50 % interval, nine tenths within its 90 % interval: more there means a spread too wide, less one too narrow. Where it "
-    "tells where the picture is wrong, the half of smaller spread has less error than the whole. Weights that were "
-    "scored before this was measured have no row."
+    "50 % interval, nine tenths within its 90 % interval: more there means a spread too wide, less one too narrow. "
+    "Where it tells where the picture is wrong, the half of smaller spread has less error than the whole. Weights that "
+    "were scored before this was measured have no row."
 )
 
 
