@@ -391,6 +391,11 @@ def test_a_budget_changes_no_more_than_it_says() -> None:
         assert given.faults == experiment.faults
         assert given.joint.objective == experiment.joint.objective
         assert given.teacher is None or given.teacher.steps == 6
+    halves = budgeted(
+        load_yaml(files["pretrained"], Experiment), "pretrained", 0, replace(budget, steps=31), Path("p")
+    )
+    assert halves.pretraining is not None
+    assert (halves.pretraining.steps, halves.joint.steps) == (15, 16)
     assert (
         budgeted(load_yaml(files["unet"], Experiment), "unet", 0, budget, Path("p")).model == "unet-default"
     )

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-from lakes import OPTICAL, TINY, WATER, experiment, made_chip
+from lakes import DISTIL, OPTICAL, TINY, WATER, experiment, made_chip
 from lightning.pytorch.accelerators import CPUAccelerator
 from pydantic import ValidationError
 from safetensors.torch import save_file
@@ -499,21 +499,81 @@ def test_resuming_with_other_settings_is_refused(packed: Path, tmp_path: Path) -
         run(experiment(packed), tmp_path, resume=True, progress=False)
 
 
+def two_packs(lakes: Path, tmp_path: Path) -> Path:
+    """A folder with the lakes and, once, a pack of two chips that are called seas."""
+    folder = tmp_path / "all"
+    if not folder.exists():
+        shutil.copytree(lakes, folder / "lakes")
+        chips = (made_chip(3), made_chip(20, split="val"))
+        pack([replace(chip, meta=replace(chip.meta, dataset="seas")) for chip in chips], folder / "seas")
+    return folder
+
+
 def test_validation_is_of_the_datasets_that_are_drawn(packed: Path, tmp_path: Path) -> None:
-    other = replace(made_chip(20, split="val"), meta=replace(made_chip(20, split="val").meta, dataset="seas"))
-    shutil.copytree(packed, tmp_path / "all" / "lakes")
-    pack(
-        [replace(made_chip(3), meta=replace(made_chip(3).meta, dataset="seas")), other],
-        tmp_path / "all" / "seas",
-    )
+    folder = two_packs(packed, tmp_path)
     for mixture, names in (
         ({"lakes": 1}, {"lakes"}),
         ({"lakes": 1, "seas": 0}, {"lakes"}),
         ({"seas": 1}, {"seas"}),
     ):
-        data = {"packed": tmp_path / "all", "mixture": mixture, "size": 64, "workers": 0}
+        data = {"packed": folder, "mixture": mixture, "size": 64, "workers": 0}
         found = [batch.meta[0].dataset for batch in validation_loader(experiment(packed, data=data))]
         assert set(found) == names
+
+
+def test_other_datasets_may_decide(packed: Path, tmp_path: Path) -> None:
+    data = experiment(two_packs(packed, tmp_path)).data.model_dump()
+    deciding = experiment(packed, data=data | {"validated_on": ["seas"]})
+    assert {batch.meta[0].dataset for batch in validation_loader(deciding)} == {"seas"}
+    with pytest.raises(DataError, match=r"validated_on names ponds, of which no chip of split 'val'"):
+        run(
+            experiment(packed, data=data | {"validated_on": ["lakes", "ponds"]}),
+            tmp_path / "runs",
+            progress=False,
+        )
+    assert not (tmp_path / "runs").exists()
+
+
+PRETRAINING = {
+    "steps": 3,
+    "ema": 0.5,
+    "mixture": {"seas": 1},
+    "objective": {"weights": OPTICAL | WATER | DISTIL},
+}
+
+
+def test_pretraining_has_data_of_its_own_and_comes_before_the_joint_stage(
+    packed: Path, tmp_path: Path
+) -> None:
+    settings = experiment(two_packs(packed, tmp_path), pretraining=PRETRAINING)
+    before = settings.as_pretraining()
+    assert before is not None and before.joint.steps == 3
+    batch = next(iter(PackedData(before).train_dataloader()))
+    assert {meta.dataset for meta in batch.meta} == {"seas"}
+    assert {b.meta[0].dataset for b in PackedData(before).val_dataloader()} == {"lakes"}, (
+        "one choice for both"
+    )
+    whole = run(settings, tmp_path / "runs", progress=False)
+    stages = ("teacher", "pretraining", "joint")
+    written = [(tmp_path / "runs/lakes" / stage / "done.pt").stat().st_mtime_ns for stage in stages]
+    assert written == sorted(written)
+    plain = run(experiment(two_packs(packed, tmp_path)), tmp_path / "plain", progress=False)
+    kept, other = weights_of(whole), weights_of(plain)
+    assert any(not torch.equal(kept[name], other[name]) for name in kept)
+    # Taken away and resumed, the joint stage starts from what the pre-training left.
+    shutil.rmtree(tmp_path / "runs/lakes/joint")
+    whole.unlink()
+    again = weights_of(run(settings, tmp_path / "runs", resume=True, progress=False))
+    for name, tensor in kept.items():
+        torch.testing.assert_close(again[name], tensor, atol=2e-3, rtol=2e-3, msg=name)
+
+
+def test_pretraining_on_what_is_not_there_is_told_before_anything_is_trained(
+    packed: Path, tmp_path: Path
+) -> None:
+    with pytest.raises(ConfigError, match="mixture names seas, of which no training chip is packed"):
+        run(experiment(packed, pretraining=PRETRAINING), tmp_path / "runs", progress=False)
+    assert not (tmp_path / "runs").exists()
 
 
 def test_packs_without_validation_are_told_before_the_training(tmp_path: Path) -> None:

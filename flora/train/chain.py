@@ -76,8 +76,8 @@ def _gather(
 
 def _refuse_without_vgg(experiment: Experiment) -> None:
     """Refuses what would stop after the runs before it."""
-    objective = experiment.joint.objective
-    needs = objective.weights.perceptual > 0 and objective.perceptual_by == "vgg"
+    stages = [stage.objective for stage in (experiment.pretraining, experiment.joint) if stage is not None]
+    needs = any(stage.weights.perceptual > 0 and stage.perceptual_by == "vgg" for stage in stages)
     if needs and not weights_path("vgg").is_file():
         raise ConfigError(
             f"'{experiment.name}' compares pictures by VGG16, whose weights are not there; bring them in with "

@@ -13,6 +13,7 @@ from flora.chip import Batch, Chip, collate, grey_bands, pad
 from flora.data.augment import PIVOT_DB
 from flora.data.loader import validation_chips
 from flora.data.pack import PackedDataset
+from flora.errors import DataError
 from flora.model.family import Network
 from flora.train.experiment import Experiment
 from flora.train.scores import ValidationScores
@@ -26,9 +27,16 @@ def validation_loader(experiment: Experiment) -> DataLoader[Batch]:
     """Gives the validation chips of an experiment, one a batch, padded to the network's grid.
 
     Raises:
-        DataError: None is packed.
+        DataError: None is packed, or none of a dataset that `validated_on` names.
     """
-    chips = validation_chips(experiment.data.packed, "val", experiment.data.validation())
+    data = experiment.data
+    chips = validation_chips(data.packed, "val", data.validation())
+    found = {chip.meta.dataset for chip in chips.chips}
+    if missing := [name for name in data.validated_on or () if name not in found]:
+        raise DataError(
+            f"data.validated_on names {', '.join(missing)}, of which no chip of split 'val' is packed in "
+            f"'{data.packed}'; pack it first."
+        )
     shown: Any = _OnGrid(chips, experiment.network().grid)  # chips go in, batches come out
     return DataLoader(shown, batch_size=1, collate_fn=collate)
 
