@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
@@ -42,7 +43,9 @@ class _OnceLoader(yaml.SafeLoader):
 def load_yaml(path: str | Path, settings: type[Settings], overrides: Sequence[str] = ()) -> Settings:
     """Reads a YAML file into a typed model.
 
-    A file that says `base: other.yaml` (beside it, or by a relative path) sets only what differs from that one.
+    A file that says `base: other.yaml` (beside it, or by a relative path) sets only what differs from that one. Where
+    the model names top-level keys in `BESIDE`, a relative path to a YAML file under them is of the file that sets it,
+    and comes out relative to the one that is read.
 
     Args:
         path: The file.
@@ -58,7 +61,7 @@ def load_yaml(path: str | Path, settings: type[Settings], overrides: Sequence[st
             not fit.
     """
     source = Path(path)
-    tree = _read_with_base(source)
+    tree = _read_with_base(source, getattr(settings, "BESIDE", ()))
     for word in overrides:
         _override(tree, word)
     return parse(tree, settings, source=f"'{source}'")
@@ -132,8 +135,13 @@ def _keys(settings: Any) -> dict[str, Any] | None:
     return {name: annotation for keys in models for name, annotation in keys.items()} or None
 
 
-def _read_with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
+def _read_with_base(path: Path, beside: Sequence[str], above: tuple[Path, ...] = ()) -> dict[str, Any]:
     """Reads a file and, under it, the file that its `base` names: what it sets wins, mapping by mapping.
+
+    Args:
+        path: The file.
+        beside: Keys that name YAML files by paths relative to the file that sets them.
+        above: The files that build on it.
 
     Raises:
         ConfigError: A file is its own base, directly or through others.
@@ -144,7 +152,12 @@ def _read_with_base(path: Path, above: tuple[Path, ...] = ()) -> dict[str, Any]:
     base = path.parent / str(tree.pop("base"))
     if base.resolve() in (path.resolve(), *above):
         raise ConfigError(f"'{path}' names '{base}' as its base, which builds on it; take one of them out.")
-    return _merged(_read_with_base(base, (*above, path.resolve())), tree)
+    under = _read_with_base(base, beside, (*above, path.resolve()))
+    for key in beside:
+        value = under.get(key)
+        if isinstance(value, str) and value.endswith((".yaml", ".yml")) and base.parent != path.parent:
+            under[key] = os.path.relpath(base.parent / value, path.parent)
+    return _merged(under, tree)
 
 
 def _merged(under: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

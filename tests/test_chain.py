@@ -57,6 +57,16 @@ def test_each_stands_once_and_after_what_it_goes_on_from(three: Path) -> None:
     assert last.averaged_with == left[0]
 
 
+def test_what_a_run_goes_on_from_is_inherited_with_its_place(three: Path, tmp_path: Path) -> None:
+    heir = tmp_path / "mine" / "four.yaml"
+    heir.parent.mkdir()
+    heir.write_text("base: ../three.yaml\nname: four\n")
+    assert [experiment.name for experiment in chain(heir, load, OUT)] == ["one", "two", "four"]
+    (tmp_path / "mine" / "five.yaml").write_text("base: four.yaml\nname: five\naveraged_with: four.yaml\n")
+    names = [experiment.name for experiment in chain(tmp_path / "mine" / "five.yaml", load, OUT)]
+    assert names == ["one", "two", "four", "five"], "what the heir sets is beside the heir"
+
+
 def test_a_link_that_will_not_fit_is_told_before_the_first_is_trained(tmp_path: Path) -> None:
     pack([made_chip(0), made_chip(10, split="val")], tmp_path / "packed")
     written(tmp_path, "one")

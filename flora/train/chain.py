@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final
 
 from flora.errors import ConfigError
 from flora.metrics.lpips import IMPORT_VGG, weights_path
 from flora.train.experiment import Experiment
 from flora.train.record import WEIGHTS, is_done
 from flora.train.run import require_trainable, run
-
-# Settings that name weights, or the experiment which leaves them.
-BEFORE: Final = ("initial", "averaged_with")
 
 
 def chain(config: Path, load: Callable[[Path], Experiment], out: Path) -> list[Experiment]:
@@ -62,7 +58,7 @@ def _gather(
     experiment = load(config)
     before = {
         setting: config.parent / named
-        for setting in BEFORE
+        for setting in Experiment.BESIDE
         if (named := getattr(experiment, setting)) is not None and named.suffix in (".yaml", ".yml")
     }
     weights = {setting: out / load(path).name / WEIGHTS for setting, path in before.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, field_validator
 
@@ -142,6 +142,9 @@ class Experiment(_Section):
         validate_every: Steps between validations.
         checkpoint_every: Steps between resumable checkpoints.
     """
+
+    # Settings that name weights, or beside this file the experiment which leaves them.
+    BESIDE: ClassVar = ("initial", "averaged_with")
 
     name: Annotated[str, Field(pattern=r"^[^./\\][^/\\]*$")]
     about: str = ""

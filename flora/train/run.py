@@ -195,7 +195,7 @@ def run(experiment: Experiment, out: Path, *, resume: bool = False, progress: bo
 def _without_folders(resolved: dict[str, Any]) -> dict[str, Any]:
     """Gives settings as weights carry them: where files lay on the machine is nobody's business."""
     data = resolved["data"] | {"packed": Path(resolved["data"]["packed"]).name}
-    files = {key: resolved[key] and Path(resolved[key]).name for key in ("initial", "averaged_with")}
+    files = {key: resolved[key] and Path(resolved[key]).name for key in Experiment.BESIDE}
     return resolved | {"data": data} | files
 
 
@@ -219,7 +219,7 @@ def require_trainable(experiment: Experiment, coming: Mapping[Path, Experiment] 
             f"data.size is {data.size} px, which gives crops of {side} px; the network '{model.config.name}' needs "
             f"multiples of {model.grid} px."
         )
-    for setting in ("initial", "averaged_with"):
+    for setting in Experiment.BESIDE:
         path = getattr(experiment, setting)
         if path is not None:
             before = (coming or {}).get(path)
