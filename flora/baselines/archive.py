@@ -81,8 +81,11 @@ def study(
     network.cue = "prior"
     for name in cues:
         say(f"Guaíba, {CUES[name]}")
-        shown = [_shown(chip, chips, place, name) for place, chip in enumerate(chips)]
-        found[name] = _score(network, shown, chips, flooded, protocol, threshold, grid, margin)
+        asked = [
+            _elsewhere(chip, chips, place) if name == "wrong_place" else shown(chip, name)
+            for place, chip in enumerate(chips)
+        ]
+        found[name] = _score(network, asked, chips, flooded, protocol, threshold, grid, margin)
     network.cue = "none"
     return found
 
@@ -104,16 +107,31 @@ def flooded_chips(testbed: PublicSources, limit: int | None = None) -> tuple[lis
     flooded = {}
     for chip in after:
         before = by_name[chip.meta.chip.replace("_after_", "_before_")]
-        assert chip.water is not None and chip.water_valid is not None
-        assert before.water is not None and before.water_valid is not None
-        flooded[chip.meta.chip] = (
-            (chip.water == 1) & chip.water_valid & (before.water == 0) & before.water_valid
-        )
+        flooded[chip.meta.chip] = newly_flooded(chip, before)
     return after, flooded
 
 
-def _shown(chip: Chip, chips: Sequence[Chip], place: int, cue: str) -> Chip:
-    """Gives the chip with the image that a cue shows as its prior; its truths stay."""
+def newly_flooded(after: Chip, before: Chip) -> Bool:
+    """Gives where a chip is labelled water and the same ground, on an earlier date, land; (H, W)."""
+    assert after.water is not None and after.water_valid is not None
+    assert before.water is not None and before.water_valid is not None
+    new: Bool = (after.water == 1) & after.water_valid & (before.water == 0) & before.water_valid
+    return new
+
+
+def _elsewhere(chip: Chip, chips: Sequence[Chip], place: int) -> Chip:
+    """Gives the chip with the image of the one half a list away as its prior."""
+    other = chips[(place + len(chips) // 2) % len(chips)]
+    return chip.with_layers(prior=other.prior, prior_valid=other.prior_valid)
+
+
+def shown(chip: Chip, cue: str) -> Chip:
+    """Gives the chip with the image that a cue shows as its prior; its truths stay.
+
+    Args:
+        chip: With an image of its own day and one of another.
+        cue: One of `CUES` but `wrong_place`, which takes a second chip.
+    """
     assert chip.prior is not None and chip.prior_valid is not None
     assert chip.optical is not None and chip.optical_valid is not None
     if cue == "none":
@@ -125,9 +143,6 @@ def _shown(chip: Chip, chips: Sequence[Chip], place: int, cue: str) -> Chip:
     if cue == "half_cloud":
         clear = chip.optical_valid & ~_clouds(chip)
         return chip.with_layers(prior=np.where(clear, chip.optical, 0), prior_valid=clear)
-    if cue == "wrong_place":
-        other = chips[(place + len(chips) // 2) % len(chips)]
-        return chip.with_layers(prior=other.prior, prior_valid=other.prior_valid)
     if cue == "whole_cloud":
         white = np.where(_clouds(chip), CLOUD_REFLECTANCE, THIN_CLOUD)
         clouded = 0.9 * white + 0.1 * chip.prior
@@ -143,7 +158,7 @@ def _clouds(chip: Chip) -> Bool:
 
 def _score(
     predictor: Predictor,
-    shown: Sequence[Chip],
+    asked: Sequence[Chip],
     truths: Sequence[Chip],
     flooded: dict[str, Bool],
     protocol: Protocol,
@@ -152,7 +167,7 @@ def _score(
     margin: int = 0,
 ) -> Scores:
     """Asks once a chip, and judges the answers against the chips as they are."""
-    answers = {chip.meta.chip: answer_chip(predictor, chip, grid, margin) for chip in shown}
+    answers = {chip.meta.chip: answer_chip(predictor, chip, grid, margin) for chip in asked}
     report = evaluate(
         Replay(answers),
         truths,
@@ -161,7 +176,7 @@ def _score(
         resamples=protocol.resamples,
         pictures=0,
     )
-    unseen = {chip.meta.chip: ~_colour_valid(chip.prior_valid) for chip in shown}
+    unseen = {chip.meta.chip: ~_colour_valid(chip.prior_valid) for chip in asked}
     parts: dict[str, dict[str, Bool] | None] = {
         "all": None,
         "flooded": flooded,

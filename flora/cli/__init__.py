@@ -8,6 +8,7 @@ from __future__ import annotations
 from flora.cli import (
     bench_quality,
     bench_speed,
+    bench_validation,
     data,
     demo,
     evaluate,
@@ -25,6 +26,7 @@ __all__ = [
     "app",
     "bench_quality",
     "bench_speed",
+    "bench_validation",
     "data",
     "demo",
     "evaluate",

@@ -112,6 +112,15 @@ class ValidationScores:
                 scores[f"val/{kind}"] = sum(values) / len(values)
         return scores
 
+    def iou(self, name: str, logit: float) -> float:
+        """Gives the IoU of a dataset when pixels from a logit on are called water; NaN without any water."""
+        place = round((min(max(logit, -LIMIT), LIMIT) + LIMIT) / (2 * LIMIT) * (BINS - 1))
+        return float(_iou_by_bin(self.counts[name].logits)[place])
+
+    def best_iou(self, name: str) -> float:
+        """Gives the greatest IoU of a dataset over all thresholds; NaN without any water."""
+        return float(_iou_by_bin(self.counts[name].logits).max())
+
     def choose_temperature(self) -> float:
         """Gives the temperature with the least negative log-likelihood, each dataset counting the same."""
         centres = _centres()
