@@ -362,6 +362,22 @@ def test_the_spread_has_a_table_and_a_chart_of_those_it_was_measured_of(tmp_path
     assert "spread of the picture" not in write_page(tmp_path, tmp_path / "results.md")[0].read_text()
 
 
+def test_each_source_has_a_curve_of_its_own(tmp_path: Path) -> None:
+    entry = scored(iou_micro=0.5)
+    curve = {"risk_coverage": [[0.005, 0.9], [0.5, 0.01], [1.0, 0.02]]}
+    entry["sources"] = {
+        name: {"chips": 1, "protocol": "strong water labels", "figures": {"iou_micro": 0.5}} | curve
+        for name in ("etci_nebraska", "etci_dry")
+    }
+    (tmp_path / WEIGHTS).write_text(
+        json.dumps({"protocol": {"word": "meaning"}, "entries": {"default": entry}})
+    )
+    write_page(tmp_path, tmp_path / "results.md")
+    chart = (tmp_path / "charts/risk_coverage.svg").read_text()
+    assert chart.count("<polyline") == 2 and "dry date" in chart
+    assert ">0.9<" not in chart, "a curve starts where enough pixels are answered"
+
+
 def test_spread_over_seeds_by_hand() -> None:
     entries = [scored(iou_micro=value) for value in (0.5, 0.6, 0.7)]
     column = ("iou_micro", "IoU micro", 1, 3)

@@ -66,6 +66,9 @@ image alone unless a row names another input. Brackets are 95 % bootstrap interv
 chips: those of one place on two dates, and neighbours, count as independent. The words are defined below.
 [Where it fails](where-it-fails.md) shows pictures of what does not hold."""
 
+# A curve starts at this share: of fewer pixels it is noise.
+SURE_LEAST: Final = 0.01
+
 RISK: Final = (
     "Pixels are answered in the order of their confidence; the curve gives the share of wrong answers among those "
     "answered. A useful confidence lets it rise to the right."
@@ -193,9 +196,9 @@ def _spreads(weights: Scores) -> str:
 def _curves(weights: Scores, curve: str, needed: str) -> dict[str, list[tuple[float, float]]]:
     """Gives a curve of the shipped weights for each source that has a figure."""
     entry = weights["entries"].get(SHIPPED) or next(iter(weights["entries"].values()))
-    titles = {e.name: e.title.split(",")[0] for e in ENTRIES}
+    titles = {e.name: e.title.split(" (")[0] for e in ENTRIES}
     return {
-        titles[name]: [(x, y) for x, y in scores[curve]]
+        titles[name]: [(x, y) for x, y in scores[curve] if x >= SURE_LEAST]
         for name, scores in entry["sources"].items()
         if scores.get(curve) and needed in scores["figures"]
     }
