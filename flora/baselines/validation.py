@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -78,7 +79,9 @@ def validate(
     path = out / RESULTS
     content: Scores = json.loads(path.read_text(encoding="utf-8")) if path.is_file() else {"entries": {}}
     if content.get("chips") != {"number": len(names), "names_sha256": digest}:
-        content = {"entries": {}}  # of other chips: not to be compared
+        if content["entries"]:
+            say(f"'{path}' holds scores of other chips, which do not compare with these; they are left out.")
+        content = {"entries": {}}
     content |= circumstances(argv) | {"chips": {"number": len(names), "names_sha256": digest}}
     for word in words:
         loaded = checkpoint.load(None if word == SHIPPED else word)
@@ -112,13 +115,14 @@ def score(loaded: Checkpoint, chips: PackedDataset, lpips: Lpips | None = None) 
     thresholds: dict[str, float] = {}
     for place, chip in enumerate(_each(chips)):
         dataset = chip.meta.dataset
-        thresholds.setdefault(dataset, loaded.threshold_for([chip]))
+        if dataset not in thresholds and chip.sar_valid.any():
+            thresholds[dataset] = loaded.threshold_for([chip])
         batch, alone = _answer(network, chip, loaded.model.grid, False)
         water.add(alone, _as(batch, dataset))
         if sees and place % WRONG_EVERY == 0 and chip.water is not None:
             _, beside = _answer(network, _elsewhere(chip, chips, place), loaded.model.grid, True)
-            water.add(alone, _as(batch, f"{dataset} alone"))
-            water.add(beside, _as(batch, f"{dataset} beside"))
+            water.add(alone, _as(batch, f"{dataset}|alone"))
+            water.add(beside, _as(batch, f"{dataset}|beside"))
         if not batch.optical_valid[:, :3].all(1).any() or "_before_" in chip.meta.chip:
             continue
         pictures.add(alone, _as(batch, f"{dataset}|{CUES['none']}"))
@@ -126,21 +130,23 @@ def score(loaded: Checkpoint, chips: PackedDataset, lpips: Lpips | None = None) 
             distances.setdefault(dataset, []).append(_distance(lpips, alone, batch))
         if sees and chip.prior is not None:
             _score_images(network, chip, chips, batch, pictures, loaded.model.grid)
-    found = {dataset: _at(water, dataset, thresholds[dataset], loaded.temperature) for dataset in thresholds}
+
+    def wet(name: str) -> float:
+        dataset, _, _ = name.partition("|")
+        logit = loaded.temperature * float(np.log(thresholds[dataset] / (1 - thresholds[dataset])))
+        return round(water.iou(name, logit), 4) if name in water.counts else math.nan
+
     return {
         "thresholds": thresholds,
         "water": {
-            dataset: {"best": round(water.best_iou(dataset), 4), "stored": round(stored, 4)}
-            for dataset, stored in found.items()
-            if not np.isnan(stored)
+            dataset: {"best": round(water.best_iou(dataset), 4), "stored": wet(dataset)}
+            for dataset in thresholds
+            if not math.isnan(wet(dataset))
         },
         "wrong_place": {
-            dataset: {
-                way: round(_at(water, f"{dataset} {way}", threshold, loaded.temperature), 4)
-                for way in ("alone", "beside")
-            }
-            for dataset, threshold in thresholds.items()
-            if f"{dataset} beside" in water.counts and not np.isnan(found[dataset])
+            dataset: {way: wet(f"{dataset}|{way}") for way in ("alone", "beside")}
+            for dataset in thresholds
+            if not math.isnan(wet(f"{dataset}|beside"))
         },
         "psnr": _by_dataset(pictures),
         "lpips": {dataset: round(float(np.mean(values)), 4) for dataset, values in distances.items()},
@@ -224,10 +230,6 @@ def _elsewhere(chip: Chip, chips: PackedDataset, place: int) -> Chip:
 def _distance(lpips: Lpips, output: Output, batch: Batch) -> float:
     pair = (rescale(layer[:, :3].float(), LPIPS_SCALING) * 2 - 1 for layer in (output.optical, batch.optical))
     return float(lpips(*pair, batch.optical_valid[:, :3].all(1)))
-
-
-def _at(scores: ValidationScores, name: str, threshold: float, temperature: float) -> float:
-    return scores.iou(name, temperature * float(np.log(threshold / (1 - threshold))))
 
 
 def _by_dataset(pictures: ValidationScores) -> dict[str, dict[str, float]]:
