@@ -98,3 +98,76 @@ def test_sen12(tmp_path: Path) -> None:
     np.testing.assert_allclose(chip.sar[0, 255, 0], -9)
     np.testing.assert_allclose(chip.sar[0, 0, 0], -9 - 30 * 102 / 255)
     np.testing.assert_allclose(chip.optical[1, 0, 0], 102 / 255 / 3.5, rtol=1e-6)  # type: ignore[index]
+
+
+def write_etci_tile(tiles: Path, tile: str, mode: str) -> None:
+    """Writes one tile as PNG: VV and VH in a picture mode of one's choice, the label in 8 bits."""
+    speckle = np.random.default_rng(1).integers(90, 150, (256, 256)).astype(np.uint8)
+    speckle[:64] = 20
+    label = np.zeros((256, 256), np.uint8)
+    label[:64] = 255
+    for layer, array in {"vv": speckle, "vh": speckle, "flood_label": label}.items():
+        (tiles / layer).mkdir(parents=True, exist_ok=True)
+        ending = "" if layer == "flood_label" else f"_{layer}"
+        image = Image.fromarray(array)
+        image.convert(mode if ending else "L").save(tiles / layer / f"{tile}{ending}.png")
+
+
+def test_etci2021_grey_in_three_channels_is_the_same_radar(tmp_path: Path) -> None:
+    """The published `vv` and `vh` are PNG files of three equal channels."""
+    read = []
+    for mode in ("L", "RGB"):
+        scene = tmp_path / mode / "bangladesh_20170314t115609"
+        write_etci_tile(scene / "tiles", f"{scene.name}_x-1_y-2", mode)
+        (chip,) = open_dataset("etci2021", tmp_path / mode, "train")
+        assert check("etci2021", tmp_path / mode).ok
+        read.append(chip)
+    np.testing.assert_array_equal(read[0].sar, read[1].sar)
+    np.testing.assert_array_equal(read[0].sar_valid, read[1].sar_valid)
+
+
+def write_ombria_set(folder: Path, names: dict[str, str], grey: str, colour: str, mask: str) -> None:
+    """Writes one set of OMBRIA in picture modes of one's choice; `names` gives path patterns by layer and date."""
+    rng = np.random.default_rng(2)
+    radar_before = rng.integers(90, 150, (256, 256)).astype(np.uint8)
+    radar_after = radar_before.copy()
+    radar_after[:64] //= 6
+    land = np.full((256, 256, 3), (90, 110, 40), np.uint8)
+    flooded = land.copy()
+    flooded[:64] = (10, 20, 60)
+    land[:, :9] = flooded[:, :9] = 0
+    flood = np.zeros((256, 256), np.uint8)
+    flood[:64] = 255
+    layers = {
+        "S1_before": (radar_before, grey),
+        "S1_after": (radar_after, grey),
+        "S2_before": (land, colour),
+        "S2_after": (flooded, colour),
+        "mask": (flood, mask),
+    }
+    for layer, (array, mode) in layers.items():
+        path = folder / names[layer]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(array).convert(mode).save(path)
+
+
+def ombria_names(chip: str) -> dict[str, str]:
+    sides = [(sensor, date) for sensor in ("S1", "S2") for date in ("before", "after")]
+    names = {f"{s}_{d}": f"Ombria{s}/train/{d.upper()}/{s}_{d}_{chip}.png" for s, d in sides}
+    return names | {"mask": f"OmbriaS1/train/MASK/S1_mask_{chip}.png"}
+
+
+def test_ombria_reads_alike_however_its_pictures_are_stored(tmp_path: Path) -> None:
+    """Grey in three channels, colour with alpha (black no-data is not opaque ground), a mask of one bit."""
+    read = []
+    for number, modes in enumerate((("L", "RGB", "L"), ("RGB", "RGBA", "1"))):
+        root = tmp_path / str(number)
+        write_ombria_set(root, ombria_names("0001"), *modes)
+        read.append({chip.meta.chip: chip for chip in open_dataset("ombria", root)})
+    after = read[0]["0001_after"]
+    assert after.water is not None and after.water[8:56, 20:].all() and not after.water[70:].any()
+    for name, chip in read[0].items():
+        for layer in ("sar", "sar_valid", "water", "water_valid"):
+            np.testing.assert_array_equal(
+                getattr(chip, layer), getattr(read[1][name], layer), f"{name} {layer}"
+            )

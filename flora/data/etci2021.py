@@ -14,7 +14,7 @@ from flora.bands import SAR_BANDS
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Footprint, Record, Split
 from flora.data.layers import bright_grey, pseudo_decibel, sar_layer, water_layer
-from flora.data.read import read_picture
+from flora.data.read import read_grey
 from flora.errors import DataError
 
 # Whole regions, so that no place is on both sides. Alabama's two dates show the same ground.
@@ -32,7 +32,8 @@ SPREAD_TILES: Final = 32
 class ETCI2021(ChipDataset):
     """ETCI-2021: tiles of whole Sentinel-1 scenes with hand-made water labels; radar as stretched grey.
 
-    - Sensor, product: Sentinel-1 (HyP3), 256 x 256 px of about 30 m. Published as PNG, read as JPEG too.
+    - Sensor, product: Sentinel-1 (HyP3), 256 x 256 px of about 30 m. Published as PNG (radar as three
+      equal channels), read as JPEG too.
     - SAR: `vv`, `vh` 8-bit grey; the stretch differs per product and is unknown, so it becomes pseudo dB by the
       bright quarter of the product's tiles and says `stretched`. 255 in both bands is outside the swath and invalid.
     - Optical: none.
@@ -116,7 +117,7 @@ class ETCI2021(ChipDataset):
         )
 
     def _read(self, record: Record) -> Chip:
-        vv, vh = (read_picture(record.files[band]) for band in ("vv", "vh"))
+        vv, vh = (read_grey(record.files[band]) for band in ("vv", "vh"))
         bright = self._bright(record)
         levels = {
             band: pseudo_decibel(grey, band, bright[band])
@@ -141,20 +142,20 @@ class ETCI2021(ChipDataset):
         if scene not in self._bright_of:
             tiles = self._tiles_of[scene]
             spread = tiles[:: -(-len(tiles) // SPREAD_TILES)]
-            vv, vh = (np.stack([read_picture(tile.files[band]) for tile in spread]) for band in ("vv", "vh"))
+            vv, vh = (np.stack([read_grey(tile.files[band]) for tile in spread]) for band in ("vv", "vh"))
             inside = ~np.stack([outside_swath(*pair) for pair in zip(vv, vh, strict=True)])
             self._bright_of[scene] = {"VV": bright_grey(vv, inside), "VH": bright_grey(vh, inside)}
         return self._bright_of[scene]
 
     def read_label(self, record: Record) -> NDArray[np.integer] | None:
         """Reads `flood_label` as stored; None for tiles of dry dates."""
-        return read_picture(record.files["water"]) if "water" in record.files else None
+        return read_grey(record.files["water"]) if "water" in record.files else None
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads the coarse permanent-water polygons, `reference_water` 0/1, where the tile has them."""
         record = self.records[index]
         path = record.files["vv"].parents[1] / "water_body_label" / f"{record.chip}.png"
-        return {"reference_water": (read_picture(path) > 0).astype(np.uint8)} if path.exists() else {}
+        return {"reference_water": (read_grey(path) > 0).astype(np.uint8)} if path.exists() else {}
 
 
 def _scene(record: Record) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy import ndimage
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import bright_grey, pseudo_decibel, sar_layer
-from flora.data.read import read_picture
+from flora.data.read import read_colour, read_grey
 
 Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
@@ -104,8 +103,8 @@ class Ombria(ChipDataset):
 
     def _read(self, record: Record) -> Chip:
         date = record.chip.rsplit("_", 1)[1]
-        grey = {when: _grey(record.files[f"S1_{when}"]) for when in DATES}
-        picture = {when: read_picture(record.files[f"S2_{when}"]) for when in DATES}
+        grey = {when: read_grey(record.files[f"S1_{when}"]) for when in DATES}
+        picture = {when: read_colour(record.files[f"S2_{when}"]) for when in DATES}
         present = ~_no_data(grey[date])
         sar, sar_valid = sar_layer(
             {"VV": pseudo_decibel(grey[date], "VV", bright_grey(grey[date], present))}, present
@@ -127,12 +126,12 @@ class Ombria(ChipDataset):
 
     def read_label(self, record: Record) -> Byte:
         """Reads the mask of new flood as stored."""
-        return _grey(record.files["mask"])
+        return read_grey(record.files["mask"])
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads the mask of new flood, `new_flood` 0/1, and the false-colour pictures, (H, W, 3) 8 bits."""
         files = self.records[index].files
-        pictures = {f"false_colour_{date}": read_picture(files[f"S2_{date}"]) for date in DATES}
+        pictures = {f"false_colour_{date}": read_colour(files[f"S2_{date}"]) for date in DATES}
         return {"new_flood": (self.read_label(self.records[index]) > 127).astype(np.uint8), **pictures}
 
 
@@ -212,8 +211,3 @@ def _beyond_rim(grey: Byte) -> Bool:
     alike = np.abs(grey.astype(np.int16) - int(np.median(grey[even]))) <= 4
     wide = ndimage.binary_opening(np.pad(alike, 4, mode="edge"), np.ones((3, 3), np.bool_))[4:-4, 4:-4]
     return np.asarray(ndimage.binary_propagation(even, mask=wide | even), np.bool_)
-
-
-def _grey(path: Path) -> Byte:
-    picture = read_picture(path)
-    return picture if picture.ndim == 2 else picture[..., 0]

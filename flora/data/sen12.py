@@ -9,7 +9,7 @@ from typing import ClassVar
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import bright_grey, display_layer, pseudo_decibel, sar_layer
-from flora.data.read import read_picture
+from flora.data.read import read_colour, read_grey
 
 
 class Sen12(ChipDataset):
@@ -53,9 +53,9 @@ class Sen12(ChipDataset):
         return Record(chip, group, group, "train", files, skip=self.listing.missing(files))
 
     def _read(self, record: Record) -> Chip:
-        grey = read_picture(record.files["sar"])
+        grey = read_grey(record.files["sar"])
         sar, sar_valid = sar_layer({"VV": pseudo_decibel(grey, "VV", bright_grey(grey))})
-        optical, optical_valid = display_layer(read_picture(record.files["optical"]))
+        optical, optical_valid = display_layer(read_colour(record.files["optical"]))
         return Chip(
             sar=sar,
             sar_valid=sar_valid,
