@@ -126,6 +126,33 @@ def test_etci2021_grey_in_three_channels_is_the_same_radar(tmp_path: Path) -> No
     np.testing.assert_array_equal(read[0].sar_valid, read[1].sar_valid)
 
 
+def test_etci2021_as_its_archives_unpack(tmp_path: Path) -> None:
+    """`train`, `test` and `test_internal`; the masks of the last were never published, and no lost mask means land."""
+    scenes = {
+        "train": "bangladesh_20170314t115609",
+        "test": "florence_20180510t231343",
+        "test_internal": "redrivernorth_20190104t002247",
+    }
+    for part, scene in scenes.items():
+        for column in (2, 3):
+            write_etci_tile(tmp_path / part / scene / "tiles", f"{scene}_x-1_y-{column}", "RGB")
+    hidden = tmp_path / "test_internal" / scenes["test_internal"] / "tiles/flood_label"
+    for mask in (
+        *hidden.iterdir(),
+        tmp_path / "train" / scenes["train"] / f"tiles/flood_label/{scenes['train']}_x-1_y-3.png",
+    ):
+        mask.unlink()
+    hidden.rmdir()
+    found = open_dataset("etci2021", tmp_path, "all")
+    expected = [("bangladesh", "train"), *[("florence", "val")] * 2]
+    assert sorted((record.event, record.split) for record in found.records) == expected
+    skipped = {record.chip: record.skip for record in found.skipped}
+    assert skipped.pop(f"{scenes['train']}_x-1_y-3").startswith("missing 'flood_label/")
+    assert set(skipped.values()) == {"its flood label was not published"}
+    faults = [fault for fault in check("etci2021", tmp_path).faults if "is not served" in fault]
+    assert len(faults) == 1 and "missing 'flood_label/" in faults[0]
+
+
 def write_ombria_set(folder: Path, names: dict[str, str], grey: str, colour: str, mask: str) -> None:
     """Writes one set of OMBRIA in picture modes of one's choice; `names` gives path patterns by layer and date."""
     rng = np.random.default_rng(2)
