@@ -198,3 +198,21 @@ def test_ombria_reads_alike_however_its_pictures_are_stored(tmp_path: Path) -> N
             np.testing.assert_array_equal(
                 getattr(chip, layer), getattr(read[1][name], layer), f"{name} {layer}"
             )
+
+
+def test_ombria_every_event_of_2021_is_for_testing(tmp_path: Path) -> None:
+    """Published are Albania, France, Guyana and Timor, `2021/EVENT/Sentinel1/AFTER/imafter_N.png`."""
+    write_ombria_set(tmp_path, ombria_names("0001"), "L", "RGB", "L")
+    for event in ("ALBANIA", "GUYANA"):
+        for number in (2, 10):
+            sides = [(sensor, date) for sensor in ("S1", "S2") for date in ("before", "after")]
+            names = {
+                f"{s}_{d}": f"2021/{event}/Sentinel{s[1]}/{d.upper()}/im{d}_{number}.png" for s, d in sides
+            }
+            names |= {"mask": f"2021/{event}/Sentinel1/MASK/gt_{number}.png"}
+            write_ombria_set(tmp_path, names, "L", "RGB", "L")
+    found = open_dataset("ombria", tmp_path, "test")
+    assert [record.chip for record in found.records[::2]] == [
+        f"{event}2021_{number}_before" for event in ("albania", "guyana") for number in (2, 10)
+    ]
+    assert found[1].meta.event == "albania2021" and len(open_dataset("ombria", tmp_path, "train")) == 2
