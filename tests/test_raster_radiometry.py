@@ -191,6 +191,19 @@ def test_values_win_over_a_word_in_the_file_name(
     np.testing.assert_allclose(scene.VV, DB[0], atol=1e-4)
 
 
+@pytest.mark.parametrize(
+    "pattern", ["S1A_IW_20240506T084511_DVP_RTC10_G_gpuned_4F1E_{}_dB.tif", "iw-{}.rtc.tiff"]
+)
+def test_values_win_over_the_name_of_a_product_that_was_brought_to_db(tmp_path: Path, pattern: str) -> None:
+    """Read as the power that the product's name says, all but the few brightest pixels would be no data."""
+    names = [pattern.format(band) for band in ("VV", "VH")]
+    pair = [write(tmp_path / name, band.astype(np.float32)) for name, band in zip(names, DB, strict=True)]
+    scene = open_sar(pair)
+    assert scene.attrs["sar_scale"] == "db"
+    assert "its name says power, but" in scene.attrs["sar_scale_reason"]
+    np.testing.assert_allclose(scene.VH, DB[1], atol=1e-4)
+
+
 def test_given_scale_wins_over_declared(tmp_path: Path) -> None:
     path = write(tmp_path / "a.tif", (POWER**0.5).astype(np.float32), names=NAMES, tags={"UNITS": "power"})
     scene = open_sar(path, scale="amplitude")

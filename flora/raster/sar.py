@@ -16,7 +16,7 @@ from odc.geo.xr import xr_coords
 
 from flora.bands import SAR_BANDS
 from flora.errors import InputError
-from flora.raster.file import RasterFile, describe, file_name
+from flora.raster.file import RasterFile, describe, file_name, is_address
 from flora.raster.folder import Files, Paths, pieces_of
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, span_of
@@ -260,7 +260,9 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
     """Takes what the file declares, where its values can be that; else what they are, where only its name says so."""
     radiometry = {name: declaration.radiometry for name, declaration in told.items()}
     standings = {declaration.standing for declaration in told.values()}
-    against = "" if standings == {"standard"} else contradiction(layers, radiometry)
+    # A product as its archive serves it is what its name says, and sampling it over the network takes its time.
+    served = standings == {"standard"} and any(is_address(layer.file.path) for layer in layers.values())
+    against = "" if served else contradiction(layers, radiometry)
     reasons = "; ".join(dict.fromkeys(f"Read as {each.radiometry}: {each.place}" for each in told.values()))
     if not against:
         return radiometry, f"{reasons}."
@@ -270,7 +272,7 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
         "expected calibrated sigma0 or gamma0. Calibrate the product, or state the scale and factor with --scale, "
         "such as 'power x 10000'."
     )
-    if standings != {"word"}:
+    if "stated" in standings:
         raise refusal
     try:
         judged, why = judge(layers)
