@@ -89,6 +89,7 @@ def test_bands(tmp_path: Path, count: int, names: tuple, asked: tuple | None, ex
 L2A = "S2A_MSIL2A_20240506T132231_N{}_R081_T22JDM_20240506T190805.tif"
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 @pytest.mark.parametrize(
     ("name", "count", "dark", "added"),
     [
@@ -103,9 +104,9 @@ L2A = "S2A_MSIL2A_20240506T132231_N{}_R081_T22JDM_20240506T190805.tif"
     ],
 )
 def test_what_new_products_add_is_taken_off(
-    tmp_path: Path, name: str, count: int, dark: int, added: int
+    tmp_path: Path, name: str, count: int, dark: int, added: int, dtype: type
 ) -> None:
-    stored = np.full((count, 40, 40), dark, np.uint16)
+    stored = np.full((count, 40, 40), dark, dtype)
     stored[:, :20] += 700
     stored[:, 0] = 0
     found = open_optical(write(tmp_path / name, stored, photometric="MINISBLACK"))

@@ -151,10 +151,11 @@ def is_l1c(files: Sequence[RasterFile]) -> bool:
 
 
 def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> int:
-    """Finds what Sentinel-2's whole numbers carry on top since processing baseline 04.00 (January 2022).
+    """Finds what Sentinel-2's numbers carry on top since processing baseline 04.00 (January 2022).
 
     It is taken for there where the files say so (baseline in a product's name, date in a granule's, or a cirrus band
-    that sees 0.1) *and* no band has a dark pixel below it: archives that take it off keep the names.
+    that sees 0.1) *and* no band has a dark pixel below it: archives that take it off keep the names. Reflectance
+    proper lies far below it, and numbers that were stored as floating-point ones do not.
 
     Args:
         files: All files of the picture.
@@ -164,8 +165,7 @@ def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> int:
         1000, or 0.
     """
     plain = all((layer.band.scale, layer.band.offset) == (1.0, 0.0) for layer in layers.values())
-    whole = all(np.issubdtype(np.dtype(layer.band.dtype), np.integer) for layer in layers.values())
-    if not plain or not whole or any(np.dtype(layer.band.dtype).itemsize < 2 for layer in layers.values()):
+    if not plain or any(np.dtype(layer.band.dtype).itemsize < 2 for layer in layers.values()):
         return 0
     cirrus = [layer for file in files for layer in _cirrus(file)]
     if not (any(_is_new(str(file.path)) for file in files) or cirrus):
