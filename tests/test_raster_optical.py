@@ -51,6 +51,27 @@ def test_scale(tmp_path: Path, dtype: str, top: float, extra: dict, divisor: flo
     assert str(f"{divisor:g}") in found.attrs["optical_scale_reason"] or divisor == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "top", "toa"),
+    [
+        ("T22JDM_20240506T132229_TCI_10m.tif", 0.2, False),
+        ("TCI.tif", 0.2, False),
+        ("T22JDM_20240506T132229_TCI.tif", 0.3558, True),
+        ("S2A_MSIL1C_20240506T132231_N0510_R081_T22JDM_20240506T190805_TCI.tif", 0.3558, True),
+        ("ORTCI.tif", 1 / 3.5, False),
+    ],
+)
+def test_true_colour_of_sentinel2_has_a_scale_of_its_own(
+    tmp_path: Path, name: str, top: float, toa: bool
+) -> None:
+    """Read as other 8-bit pictures, L2A's would be brighter by half."""
+    stored = picture(top=240, dtype="uint8")
+    found = open_optical(write(tmp_path / name, stored, photometric="RGB"))
+    wanted = stored[1].astype(np.float64) / 255 * top
+    expected = surface_reflectance(wanted, "green") if toa else wanted
+    np.testing.assert_allclose(found.green, expected, atol=1e-6)
+
+
 def test_scale_and_offset_of_the_band(tmp_path: Path) -> None:
     stored = picture(dtype="uint16", top=5000) + np.uint16(1000)
     found = open_optical(write(tmp_path / "o.tif", stored, scale=1e-4, offset=-0.1))
