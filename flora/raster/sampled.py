@@ -39,6 +39,11 @@ LARGEST_VH_OVER_VV: Final = 2.0
 LARGEST_MEDIAN_DB: Final = 7.0
 LEAST_POWER: Final = -1.0
 
+# Zeros of dB values are fill, whatever else a file declares, where this share of them stand in both bands at once and
+# this share of the scene does so: measured or clipped ones meet by chance (3 % of them in a scene clipped at 0 dB).
+ZEROS_IN_PAIRS: Final = 0.9
+ZEROS_AT_LEAST: Final = 0.001
+
 # 25 windows of 128 px spread over the scene: at most 25 blocks are decoded, and each ground cover has its chance.
 GRID: Final = 5
 WINDOW: Final = 128
@@ -131,6 +136,20 @@ def require_order(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -
             f"than band {layers['VV'].band.index}; VV, VH was expected, of which VH is the darker one, so that they "
             "look swapped. Pass --bands VH,VV (or --bands VV,VH if they are not)."
         )
+
+
+def zeros_are_fill(layers: dict[str, Layer]) -> bool:
+    """Says whether exact zeros among dB values come in both bands or not at all, as a border does that nobody declared.
+
+    Args:
+        layers: VV and VH, on one grid.
+    """
+    both = either = seen = 0
+    for rows, columns in spread_windows(layers["VV"].file):
+        read = [layer.file.read(layer.band.index, rows, columns) for layer in layers.values()]
+        vv, vh = ((values == 0) & valid for values, valid in read)
+        both, either, seen = both + int((vv & vh).sum()), either + int((vv | vh).sum()), seen + vv.size
+    return both >= ZEROS_AT_LEAST * seen and both >= ZEROS_IN_PAIRS * either and both > 0
 
 
 def _median_db(layer: Layer, radiometry: Radiometry) -> float:

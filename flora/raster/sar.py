@@ -25,7 +25,7 @@ from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
 from flora.raster.polarisation import BY_CONVENTION, Layer, find_polarisations
 from flora.raster.radiometry import DB_RANGE, Declaration, Radiometry, asked, declared, to_db
 from flora.raster.safe import find_safe, open_grd, require_no_choice, tags_of
-from flora.raster.sampled import NOTHING_TO_JUDGE, contradiction, judge, require_order
+from flora.raster.sampled import NOTHING_TO_JUDGE, contradiction, judge, require_order, zeros_are_fill
 
 Index = tuple[slice | int, slice | int]
 
@@ -93,8 +93,8 @@ def open_sar(
     """Opens a Sentinel-1 scene lazily, as VV and VH in dB on their grid.
 
     Invalid, and NaN in the result: NaN and infinity, declared no-data, pixels masked out by the file, power and
-    amplitude of 0 or less (the border of GRD products), and values outside [-60, 40] dB. In dB, 0 is a value; only
-    where the file declares no no-data is 0 in both bands at once taken as absent.
+    amplitude of 0 or less (the border of GRD products), and values outside [-60, 40] dB. In dB, 0 is a value; 0
+    in both bands at once is absent where the file declares no no-data, or has no other zeros (`zeros_are_fill`).
 
     Args:
         paths: A raster with both bands; or two files of one band each; or a folder or zip that holds exactly one VV
@@ -287,7 +287,7 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
 def _sar_bands(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> dict[str, SarBand]:
     """Gives the readers of both polarisations."""
     undeclared = all(layer.band.nodata is None and not layer.band.masked for layer in layers.values())
-    pairs = undeclared and all(r.quantity == "db" for r in radiometry.values())
+    pairs = all(r.quantity == "db" for r in radiometry.values()) and (undeclared or zeros_are_fill(layers))
     others = dict(zip(SAR_BANDS, reversed(SAR_BANDS), strict=True))
     return {
         name: SarBand(layer, radiometry[name], layers[others[name]] if pairs else None)
