@@ -62,6 +62,18 @@ def test_biomassters(tmp_path: Path) -> None:
     assert check("biomassters", tmp_path).ok
 
 
+def test_biomassters_without_an_ascending_pass_takes_the_descending_one(tmp_path: Path) -> None:
+    """A month without a pass has -9999 in its two bands."""
+    folder = tmp_path / "train_features"
+    write_biomassters(folder, 11)
+    sar = np.concatenate([np.full((2, 256, 256), -9999, np.float32), radar(2, 256)])
+    write_tiff(folder / "0003d2eb_S1_07.tif", sar, crs=None)
+    first, second = open_dataset("biomassters", tmp_path, "train")
+    np.testing.assert_array_equal(first.sar[:, 5], radar(1, 256)[:, 5])
+    np.testing.assert_array_equal(second.sar, radar(2, 256))
+    assert check("biomassters", tmp_path).ok
+
+
 def test_biomassters_of_other_bands_is_refused(tmp_path: Path) -> None:
     write_biomassters(tmp_path / "train_features", 10)
     with pytest.raises(DataError, match="has 10 bands; expected 11 as published"):
