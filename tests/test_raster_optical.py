@@ -235,6 +235,17 @@ def test_no_data_of_0_in_a_mask_means_clear(tmp_path: Path) -> None:
     assert np.isnan(open_optical(path, mask=share).red.values).all(), "of a share, 0 may well be unknown"
 
 
+def test_scene_classification_is_a_mask_by_its_codes(tmp_path: Path) -> None:
+    """Its 4, 5 and 6 are plants, soil and water; taken for a plain mask, it would leave only what has no data."""
+    path = write(tmp_path / "o.tif", picture(dtype="uint16", top=5000), photometric="MINISBLACK")
+    codes = np.full((60, 70), 4, np.uint8)
+    for row, code in enumerate((0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11)):
+        codes[row] = code
+    mask = write(tmp_path / "T22JDM_20240506T132229_SCL_10m.tif", codes, nodata=0)
+    found = np.isfinite(open_optical(path, mask=mask).green.values).all(axis=1)
+    assert [row for row in range(60) if not found[row]] == [0, 1, 3, 7, 8, 9]
+
+
 def test_internal_mask(tmp_path: Path) -> None:
     path = write(tmp_path / "o.tif", picture())
     mask = np.full((60, 70), 255, np.uint8)
