@@ -228,3 +228,17 @@ def test_ombria_every_event_of_2021_is_for_testing(tmp_path: Path) -> None:
         f"{event}2021_{number}_before" for event in ("albania", "guyana") for number in (2, 10)
     ]
     assert found[1].meta.event == "albania2021" and len(open_dataset("ombria", tmp_path, "train")) == 2
+
+
+def test_terramesh_has_radar_of_two_kinds(tmp_path: Path) -> None:
+    """Tiles of Major TOM lie in `S1RTC`, those of SSL4EO-S12 in `S1GRD`."""
+    for seed, (part, tile) in enumerate((("S1RTC", "609U_541L_3_0"), ("S1GRD", "0123456_2_1"))):
+        place = {"origin": (5e5 + 1e5 * seed, 7e6), "pixel": 10.0, "crs": "EPSG:32722"}
+        write_tiff(tmp_path / f"{part}/{tile}.tif", radar(seed, 224), **place)  # type: ignore[arg-type]
+        numbers = np.full((13, 224, 224), 1500 + 100 * seed, np.uint16)
+        write_tiff(tmp_path / f"S2L1C/{tile}.tif", numbers, **place)  # type: ignore[arg-type]
+    grd, rtc = open_dataset("terramesh", tmp_path, "train")
+    np.testing.assert_array_equal(grd.sar, radar(1, 224))
+    np.testing.assert_array_equal(rtc.sar, radar(0, 224))
+    (tmp_path / "S1GRD/0123456_2_1.tif").unlink()
+    assert [record.chip for record in open_dataset("terramesh", tmp_path, "train").records] == [rtc.meta.chip]
