@@ -160,6 +160,9 @@ def test_values_that_are_no_calibrated_backscatter_are_refused(tmp_path: Path, s
         ),
         ("a.tif", POWER, {"names": NAMES, "unit": "dB"}, "100 % of its values are not negative"),
         ("a.tif", DB, {"names": NAMES, "unit": "power"}, r"\d+ % of its values are below -1"),
+        ("a.tif", DB * 100, {"names": ("VV_dB", "VH_dB")}, "100 % of its values are below -60"),
+        ("a.tif", DB * 100, {"names": NAMES, "unit": "0.01 dB"}, "100 % of its values are below -60"),
+        ("int16_db.tif", DB * 100, {"names": NAMES}, "the file name 'int16_db.tif' says so"),
         ("int16_power.tif", POWER * 1e4, {"names": NAMES}, "the file name 'int16_power.tif' says so"),
     ],
 )

@@ -69,10 +69,9 @@ def judge(layers: dict[str, Layer]) -> tuple[Radiometry, str]:
     """
     samples = {name: sample_of(layer) for name, layer in layers.items()}
     values = np.concatenate(list(samples.values()))
-    low = values < DB_RANGE[0]
-    if low.sum() > values.size / 2 and np.unique(values[low]).size > FEW_VALUES:
+    if _has_factor(values):
         raise _implausible(layers, values)
-    values = values[~low]
+    values = values[values >= DB_RANGE[0]]
     if values.size == 0:
         return Radiometry("db"), f"Read as dB: {NOTHING_TO_JUDGE}"
     negative, median = float(np.mean(values < 0)), float(np.median(values))
@@ -103,10 +102,13 @@ def contradiction(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -
     """
     samples = {name: sample_of(layer) for name, layer in layers.items()}
     values = np.concatenate(list(samples.values()))
+    # Judged by the numbers themselves only where they are not multiplied.
+    is_db = all(each.quantity == "db" for each in radiometry.values())
+    if is_db and all(each.factor == 1 for each in radiometry.values()) and _has_factor(values):
+        return f"{np.mean(values < DB_RANGE[0]) * 100:.0f} % of its values are below {DB_RANGE[0]:g}"
     values = values[values >= DB_RANGE[0]]  # without the fill that nobody declared
     if values.size == 0:
         return ""
-    is_db = all(each.quantity == "db" for each in radiometry.values())
     if is_db and np.mean(values < 0) <= NEGATIVE_SHARE:
         return f"{np.mean(values >= 0) * 100:.0f} % of its values are not negative"
     low = float(np.mean(values < LEAST_POWER))
@@ -136,6 +138,12 @@ def require_order(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -
             f"than band {layers['VV'].band.index}; VV, VH was expected, of which VH is the darker one, so that they "
             "look swapped. Pass --bands VH,VV (or --bands VV,VH if they are not)."
         )
+
+
+def _has_factor(values: NDArray[np.float64]) -> bool:
+    """Says whether most values are too low for dB and no fill, as dB x 100 is."""
+    low = values < DB_RANGE[0]
+    return bool(low.sum() > values.size / 2 and np.unique(values[low]).size > FEW_VALUES)
 
 
 def zeros_are_fill(layers: dict[str, Layer]) -> bool:

@@ -270,7 +270,7 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
     refusal = InputError(
         f"{layers['VV'].file.name} is declared {first.radiometry} ({first.place}), but {against}, which no scene has; "
         "expected calibrated sigma0 or gamma0. Calibrate the product, or state the scale and factor with --scale, "
-        "such as 'power x 10000'."
+        "such as 'power x 10000' or 'db x 100'."
     )
     if "stated" in standings:
         raise refusal
