@@ -95,10 +95,11 @@ def test_dfc2024(tmp_path: Path) -> None:
     assert not chip.sar_valid[:, 0].any()
 
 
-def test_sen12(tmp_path: Path) -> None:
-    """SEN1-2: `ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.png` beside `s2_1`."""
+@pytest.mark.parametrize("folders", ["ROIs1158_spring/{}_1", "agri/{}"])
+def test_sen12(tmp_path: Path, folders: str) -> None:
+    """SEN1-2: `ROIs1158_spring/s1_1/ROIs1158_spring_s1_1_p30.png` beside `s2_1`; and a selection by terrain."""
     for kind, mode in (("s1", "L"), ("s2", "RGB")):
-        folder = tmp_path / f"ROIs1158_spring/{kind}_1"
+        folder = tmp_path / folders.format(kind)
         folder.mkdir(parents=True)
         image = Image.new(mode, (256, 256), 153 if mode == "L" else (51, 102, 51))
         if mode == "L":
@@ -106,6 +107,7 @@ def test_sen12(tmp_path: Path) -> None:
         image.save(folder / f"ROIs1158_spring_{kind}_1_p30.png")
     (chip,) = open_dataset("sen12", tmp_path, "train")
     assert chip.meta.sar_radiometry == "stretched"
+    assert (chip.meta.chip, chip.meta.group) == ("ROIs1158_spring_1_p30", "sen12_ROIs1158_spring_1")
     # The bright three quarters are levelled to -9 dB; the dark one lies 102 of 255 grey levels of 30 dB below.
     np.testing.assert_allclose(chip.sar[0, 255, 0], -9)
     np.testing.assert_allclose(chip.sar[0, 0, 0], -9 - 30 * 102 / 255)
