@@ -244,3 +244,12 @@ def test_terramesh_has_radar_of_two_kinds(tmp_path: Path) -> None:
     np.testing.assert_array_equal(rtc.sar, radar(0, 224))
     (tmp_path / "S1GRD/0123456_2_1.tif").unlink()
     assert [record.chip for record in open_dataset("terramesh", tmp_path, "train").records] == [rtc.meta.chip]
+
+
+def test_terramesh_as_shards_is_told(tmp_path: Path) -> None:
+    """What is published is Zarr in shards; a folder of those has no tile, which says nothing of why."""
+    for part in ("S1RTC", "S2L1C"):
+        (tmp_path / part).mkdir()
+        (tmp_path / part / "majortom_shard_000001.tar").touch()
+    with pytest.raises(DataError, match=r"shard_000001.tar' is no GeoTIFF; .*Export them"):
+        open_dataset("terramesh", tmp_path, "train")

@@ -12,6 +12,7 @@ from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import sar_layer, sentinel2_layer
 from flora.data.read import read_bands
 from flora.data.sentinel2 import COUNT, index_label, optical_bands, remove_offset
+from flora.errors import DataError
 
 # A tile has one of the two: terrain-corrected radar comes first.
 RADAR: Final = ("S1RTC", "S1GRD")
@@ -45,6 +46,12 @@ class TerraMesh(ChipDataset):
 
     def _index(self) -> list[Record]:
         tiles = {path.stem for part in (*RADAR, "S2L1C") for path in (self.root / part).glob("*.tif")}
+        shard = None if tiles else next(iter(sorted((self.root / "S2L1C").iterdir())), None)
+        if shard is not None:
+            raise DataError(
+                f"'{shard}' is no GeoTIFF; expected one a tile, 'S1RTC/TILE.tif' and 'S2L1C/TILE.tif'. Export them "
+                "from the published Zarr shards first."
+            )
         return [self._record(tile) for tile in sorted(tiles)]
 
     def _record(self, tile: str) -> Record:
