@@ -51,6 +51,27 @@ def test_scale(tmp_path: Path, dtype: str, top: float, extra: dict, divisor: flo
     assert str(f"{divisor:g}") in found.attrs["optical_scale_reason"] or divisor == 1
 
 
+@pytest.mark.parametrize(
+    ("name", "top", "toa"),
+    [
+        ("T22JDM_20240506T132229_TCI_10m.tif", 0.2, False),
+        ("TCI.tif", 0.2, False),
+        ("T22JDM_20240506T132229_TCI.tif", 0.3558, True),
+        ("S2A_MSIL1C_20240506T132231_N0510_R081_T22JDM_20240506T190805_TCI.tif", 0.3558, True),
+        ("ORTCI.tif", 1 / 3.5, False),
+    ],
+)
+def test_true_colour_of_sentinel2_has_a_scale_of_its_own(
+    tmp_path: Path, name: str, top: float, toa: bool
+) -> None:
+    """Read as other 8-bit pictures, L2A's would be brighter by half."""
+    stored = picture(top=240, dtype="uint8")
+    found = open_optical(write(tmp_path / name, stored, photometric="RGB"))
+    wanted = stored[1].astype(np.float64) / 255 * top
+    expected = surface_reflectance(wanted, "green") if toa else wanted
+    np.testing.assert_allclose(found.green, expected, atol=1e-6)
+
+
 def test_scale_and_offset_of_the_band(tmp_path: Path) -> None:
     stored = picture(dtype="uint16", top=5000) + np.uint16(1000)
     found = open_optical(write(tmp_path / "o.tif", stored, scale=1e-4, offset=-0.1))
@@ -89,6 +110,7 @@ def test_bands(tmp_path: Path, count: int, names: tuple, asked: tuple | None, ex
 L2A = "S2A_MSIL2A_20240506T132231_N{}_R081_T22JDM_20240506T190805.tif"
 
 
+@pytest.mark.parametrize("dtype", [np.uint16, np.float32])
 @pytest.mark.parametrize(
     ("name", "count", "dark", "added"),
     [
@@ -103,9 +125,9 @@ L2A = "S2A_MSIL2A_20240506T132231_N{}_R081_T22JDM_20240506T190805.tif"
     ],
 )
 def test_what_new_products_add_is_taken_off(
-    tmp_path: Path, name: str, count: int, dark: int, added: int
+    tmp_path: Path, name: str, count: int, dark: int, added: int, dtype: type
 ) -> None:
-    stored = np.full((count, 40, 40), dark, np.uint16)
+    stored = np.full((count, 40, 40), dark, dtype)
     stored[:, :20] += 700
     stored[:, 0] = 0
     found = open_optical(write(tmp_path / name, stored, photometric="MINISBLACK"))
@@ -211,6 +233,17 @@ def test_no_data_of_0_in_a_mask_means_clear(tmp_path: Path) -> None:
     np.testing.assert_array_equal(np.isnan(found.red.values), mask == 1)
     share = write(tmp_path / "share.tif", mask.astype(np.float32), nodata=0)
     assert np.isnan(open_optical(path, mask=share).red.values).all(), "of a share, 0 may well be unknown"
+
+
+def test_scene_classification_is_a_mask_by_its_codes(tmp_path: Path) -> None:
+    """Its 4, 5 and 6 are plants, soil and water; taken for a plain mask, it would leave only what has no data."""
+    path = write(tmp_path / "o.tif", picture(dtype="uint16", top=5000), photometric="MINISBLACK")
+    codes = np.full((60, 70), 4, np.uint8)
+    for row, code in enumerate((0, 1, 2, 3, 5, 6, 7, 8, 9, 10, 11)):
+        codes[row] = code
+    mask = write(tmp_path / "T22JDM_20240506T132229_SCL_10m.tif", codes, nodata=0)
+    found = np.isfinite(open_optical(path, mask=mask).green.values).all(axis=1)
+    assert [row for row in range(60) if not found[row]] == [0, 1, 3, 7, 8, 9]
 
 
 def test_internal_mask(tmp_path: Path) -> None:

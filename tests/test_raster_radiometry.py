@@ -160,6 +160,9 @@ def test_values_that_are_no_calibrated_backscatter_are_refused(tmp_path: Path, s
         ),
         ("a.tif", POWER, {"names": NAMES, "unit": "dB"}, "100 % of its values are not negative"),
         ("a.tif", DB, {"names": NAMES, "unit": "power"}, r"\d+ % of its values are below -1"),
+        ("a.tif", DB * 100, {"names": ("VV_dB", "VH_dB")}, "100 % of its values are below -60"),
+        ("a.tif", DB * 100, {"names": NAMES, "unit": "0.01 dB"}, "100 % of its values are below -60"),
+        ("int16_db.tif", DB * 100, {"names": NAMES}, "the file name 'int16_db.tif' says so"),
         ("int16_power.tif", POWER * 1e4, {"names": NAMES}, "the file name 'int16_power.tif' says so"),
     ],
 )
@@ -189,6 +192,19 @@ def test_values_win_over_a_word_in_the_file_name(
     assert scene.attrs["sar_scale"] == scale
     assert "its name says" in scene.attrs["sar_scale_reason"]
     np.testing.assert_allclose(scene.VV, DB[0], atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    "pattern", ["S1A_IW_20240506T084511_DVP_RTC10_G_gpuned_4F1E_{}_dB.tif", "iw-{}.rtc.tiff"]
+)
+def test_values_win_over_the_name_of_a_product_that_was_brought_to_db(tmp_path: Path, pattern: str) -> None:
+    """Read as the power that the product's name says, all but the few brightest pixels would be no data."""
+    names = [pattern.format(band) for band in ("VV", "VH")]
+    pair = [write(tmp_path / name, band.astype(np.float32)) for name, band in zip(names, DB, strict=True)]
+    scene = open_sar(pair)
+    assert scene.attrs["sar_scale"] == "db"
+    assert "its name says power, but" in scene.attrs["sar_scale_reason"]
+    np.testing.assert_allclose(scene.VH, DB[1], atol=1e-4)
 
 
 def test_given_scale_wins_over_declared(tmp_path: Path) -> None:

@@ -172,13 +172,26 @@ def test_zero_border_of_power_and_amplitude_is_invalid(tmp_path: Path) -> None:
         assert int(scene.VV.isnull().sum()) == 4 * 40 + 1
 
 
-@pytest.mark.parametrize(("nodata", "border_is_valid"), [(None, False), (np.nan, True), (0.0, False)])
-def test_zero_db_in_both_bands_is_border_only_where_nothing_else_is_declared(
-    tmp_path: Path, nodata: float | None, border_is_valid: bool
+@pytest.mark.parametrize(
+    ("nodata", "clipped", "border_is_valid"),
+    [
+        (None, False, False),
+        (None, True, False),
+        (np.nan, False, False),
+        (-9999.0, False, False),
+        (np.nan, True, True),
+        (0.0, False, False),
+    ],
+)
+def test_zero_db_in_both_bands_is_border_unless_zeros_are_measured(
+    tmp_path: Path, nodata: float | None, clipped: bool, border_is_valid: bool
 ) -> None:
+    """Where no-data is declared, values clipped at 0 dB are values, and zeros that only come in pairs are not."""
     db = backscatter()
     db[:, :, :4] = 0
     db[0, 7, 20] = 0
+    if clipped:
+        db[0, 8:20, 30:] = 0
     scene = open_sar(write(tmp_path / "s.tif", db, names=NAMES, nodata=nodata)).load()
     assert bool(np.isfinite(scene.VV.values[:, :4]).all()) is border_is_valid
     assert bool(np.isfinite(scene.VV.values[7, 20])) is (nodata != 0.0)

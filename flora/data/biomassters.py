@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flora.bands import OPTICAL_BANDS
+from flora.bands import OPTICAL_BANDS, SAR_BANDS
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.index_label import index_water
@@ -32,8 +32,8 @@ class BioMassters(ChipDataset):
 
     - Sensor, product: Sentinel-1 and Sentinel-2 L2A, monthly, 256 x 256 px, 10 m, without georeference.
     - Layout: `train_features/PLACE_S1_MM.tif` as published, or `PLACE/PLACE_S1_MM.tif`.
-    - SAR: `PLACE_S1_MM.tif` VV, VH, float32 dB, NaN or -9999 no-data (published with four bands: the ascending two
-      first).
+    - SAR: `PLACE_S1_MM.tif` VV, VH, float32 dB, NaN or -9999 no-data; published with four bands, of the ascending and
+      of the descending pass: the former are read, or the latter where there was no ascending pass that month.
     - Optical: `PLACE_S2_MM.tif` ten bands of surface reflectance x 10000, 0 no-data, and CLP, the cloud probability
       in %; above 20 invalid. B2, B3, B4, B8 and B11 are read. `MM` counts months from 00 = September. Dates are known
       to the month only; radar and optical are 1 to 3 px apart.
@@ -65,8 +65,7 @@ class BioMassters(ChipDataset):
         return Record(f"{place}_{month}", place, f"biomassters_{place}", split, files, skip=skip)
 
     def _read(self, record: Record) -> Chip:
-        vv, vh = read_bands(record.files["sar"], 2)
-        sar, sar_valid = sar_layer({"VV": vv, "VH": vh}, zero_absent=True)
+        sar, sar_valid = _read_radar(record.files["sar"])
         bands, clear = _read_optical(record.files["optical"])
         optical, optical_valid = _layer(bands, clear)
         prior, prior_valid = self._prior(record)
@@ -96,6 +95,18 @@ class BioMassters(ChipDataset):
         if not months:
             return None, None
         return _layer(*max(months, key=lambda month: int(month[1].sum())))
+
+
+def _read_radar(path: Path) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+    """Reads VV and VH of the first pass that has a value."""
+    with opened(path) as source:
+        passes = 2 if source.count >= 2 * len(SAR_BANDS) else 1
+    bands = read_bands(path, passes * len(SAR_BANDS))
+    layers = [
+        sar_layer({"VV": vv, "VH": vh}, zero_absent=True)
+        for vv, vh in zip(bands[::2], bands[1::2], strict=True)
+    ]
+    return next((layer for layer in layers if layer[1].any()), layers[0])
 
 
 def _read_optical(path: Path) -> tuple[dict[str, NDArray[np.uint16]], NDArray[np.bool_]]:

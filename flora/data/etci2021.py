@@ -14,11 +14,21 @@ from flora.bands import SAR_BANDS
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Footprint, Record, Split
 from flora.data.layers import bright_grey, pseudo_decibel, sar_layer, water_layer
-from flora.data.read import read_picture
+from flora.data.read import read_grey
 from flora.errors import DataError
 
 # Whole regions, so that no place is on both sides. Alabama's two dates show the same ground.
-REGION_SPLITS: Final = {"northal": "train", "bangladesh": "train", "florence": "val", "nebraska": "test"}
+REGION_SPLITS: Final = {
+    "northal": "train",
+    "bangladesh": "train",
+    "florence": "val",
+    "nebraska": "test",
+    "redrivernorth": "test",
+}
+# The competition kept the labels of its last region back.
+HIDDEN_REGION: Final = "redrivernorth"
+# Later dates without flood, whose tiles need no mask to be known as land.
+DRY_SCENES: Final = frozenset({"northal_20190630t234655", "nebraska_20170731t002118"})
 # But the west of Alabama, by its column of tiles, is for validation: there is no other for two bands of grey where
 # Florence is not at hand. Two columns between belong to neither; the two dates' grids need not lie on each other.
 WEST_REGION: Final = "northal"
@@ -32,16 +42,20 @@ SPREAD_TILES: Final = 32
 class ETCI2021(ChipDataset):
     """ETCI-2021: tiles of whole Sentinel-1 scenes with hand-made water labels; radar as stretched grey.
 
-    - Sensor, product: Sentinel-1 (HyP3), 256 x 256 px of about 30 m. Published as PNG, read as JPEG too.
+    - Sensor, product: Sentinel-1 (HyP3), 256 x 256 px of about 30 m. Published as PNG (radar as three
+      equal channels), read as JPEG too.
     - SAR: `vv`, `vh` 8-bit grey; the stretch differs per product and is unknown, so it becomes pseudo dB by the
       bright quarter of the product's tiles and says `stretched`. 255 in both bands is outside the swath and invalid.
     - Optical: none.
     - Water: `flood_label` 255 (or 1) water, 0 land: open water of that day, permanent water included; strong.
       `water_body_label` holds coarse permanent polygons up to 10 px off: read by `context`, never joined.
-      Tiles of later, dry dates have empty masks and are land everywhere.
+      Tiles of later, dry dates (`DRY_SCENES`) are land everywhere, also where their empty masks are not there. Any
+      other tile without its mask is left out; of Red River North none was published.
+    - Layout: `SCENE/tiles/{vv,vh,flood_label,water_body_label}/`, or such scenes in the folders that the archives
+      unpack to (`train`, `test`, `test_internal`).
     - Splits: by region: Alabama (`northal`) and Bangladesh train, Florence and the west of Alabama (columns up to 8;
-      9 and 10 are left out) val, Nebraska test. Tiles whose `flag` in `tiles.csv` calls the mask likely wrong are
-      left out.
+      9 and 10 are left out) val, Nebraska and Red River North test. Tiles whose `flag` in
+      `tiles.csv` calls the mask likely wrong are left out.
     - File names: x is the row, y the column of the tile in its scene.
     - Size: 33,405 tiles published. Licence: as of the competition; contains modified Copernicus Sentinel data.
     - Paper: ETCI 2021 Competition on Flood Detection, NASA IMPACT and IEEE GRSS.
@@ -59,13 +73,18 @@ class ETCI2021(ChipDataset):
         super().__init__(root, split)
         self._bright_of: dict[str, dict[str, float]] = {}
 
+    def _require_layout(self) -> None:
+        if next(self.root.glob("*/*/tiles/vv"), None) is None:
+            super()._require_layout()
+
     def _index(self) -> list[Record]:
         table = self.root / "tiles.csv"
         if table.is_file():
             with table.open(newline="") as lines:
                 rows = list(csv.DictReader(lines))
         else:
-            rows = [self._row(path) for path in sorted(self.root.glob("*/tiles/vv/*_vv.*"))]
+            depths = ("*/tiles/vv/[!.]*_vv.*", "*/*/tiles/vv/[!.]*_vv.*")
+            rows = [self._row(path) for depth in depths for path in sorted(self.root.glob(depth))]
         records = [self._record(row) for row in rows]
         for record in records:  # of all splits: a tile's values may not depend on which of them is opened
             if not record.skip:
@@ -77,13 +96,15 @@ class ETCI2021(ChipDataset):
         tile = path.stem.removesuffix("_vv")
         scene, row, col = tile.rsplit("_", 2)
         label = self.listing.picture(path.parents[1] / "flood_label" / tile)
+        region = scene.split("_")[0]
+        needed = path.parents[2].name not in DRY_SCENES and region != HIDDEN_REGION
         return {
-            "scene": path.parents[2].name,
+            "scene": str(path.parents[2].relative_to(self.root)),
             "tile": tile,
             "row": row.removeprefix("x-"),
             "col": col.removeprefix("y-"),
-            "region": scene.split("_")[0],
-            "has_pixel_label": str(int(self.listing.has(label))),
+            "region": region,
+            "has_pixel_label": str(int(needed or self.listing.has(label))),
             "flag": "",
         }
 
@@ -101,6 +122,8 @@ class ETCI2021(ChipDataset):
             files["water"] = self.listing.picture(tiles / "flood_label" / row["tile"])
         top, left = int(row["row"]) * TILE, int(row["col"]) * TILE
         doubtful = row["flag"] if labelled else ""
+        if region == HIDDEN_REGION and not labelled:
+            doubtful = "its flood label was not published"
         column = int(row["col"])
         west = region == WEST_REGION and column <= WEST_LAST
         if region == WEST_REGION and WEST_LAST < column < EAST_FIRST:
@@ -116,7 +139,7 @@ class ETCI2021(ChipDataset):
         )
 
     def _read(self, record: Record) -> Chip:
-        vv, vh = (read_picture(record.files[band]) for band in ("vv", "vh"))
+        vv, vh = (read_grey(record.files[band]) for band in ("vv", "vh"))
         bright = self._bright(record)
         levels = {
             band: pseudo_decibel(grey, band, bright[band])
@@ -141,20 +164,20 @@ class ETCI2021(ChipDataset):
         if scene not in self._bright_of:
             tiles = self._tiles_of[scene]
             spread = tiles[:: -(-len(tiles) // SPREAD_TILES)]
-            vv, vh = (np.stack([read_picture(tile.files[band]) for tile in spread]) for band in ("vv", "vh"))
+            vv, vh = (np.stack([read_grey(tile.files[band]) for tile in spread]) for band in ("vv", "vh"))
             inside = ~np.stack([outside_swath(*pair) for pair in zip(vv, vh, strict=True)])
             self._bright_of[scene] = {"VV": bright_grey(vv, inside), "VH": bright_grey(vh, inside)}
         return self._bright_of[scene]
 
     def read_label(self, record: Record) -> NDArray[np.integer] | None:
         """Reads `flood_label` as stored; None for tiles of dry dates."""
-        return read_picture(record.files["water"]) if "water" in record.files else None
+        return read_grey(record.files["water"]) if "water" in record.files else None
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads the coarse permanent-water polygons, `reference_water` 0/1, where the tile has them."""
         record = self.records[index]
         path = record.files["vv"].parents[1] / "water_body_label" / f"{record.chip}.png"
-        return {"reference_water": (read_picture(path) > 0).astype(np.uint8)} if path.exists() else {}
+        return {"reference_water": (read_grey(path) > 0).astype(np.uint8)} if path.exists() else {}
 
 
 def _scene(record: Record) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-from pathlib import Path
 from typing import ClassVar, Final
 
 import numpy as np
@@ -13,7 +12,7 @@ from scipy import ndimage
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import bright_grey, pseudo_decibel, sar_layer
-from flora.data.read import read_picture
+from flora.data.read import read_colour, read_grey
 
 Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
@@ -21,13 +20,12 @@ Byte = NDArray[np.uint8]
 # The published train/test split leaks: 63 of 70 test chips touch a training chip. These clusters of one scene are
 # kept for validation instead, about a seventh of the chips, of many sizes and landscapes.
 VAL_CLUSTERS: Final = frozenset({"6", "34", "77", "25", "19", "12", "58", "39"})
-EVENTS_2021: Final = ("FRANCE", "TIMOR")
 DATES: Final = ("before", "after")
 DARK_END: Final = 64  # grey under which an even area may be water that the stretch clipped
 
 
 class Ombria(ChipDataset):
-    """OMBRIA: 844 EMS flood scenes' chips before and after, here 694 sets and two events of 2021.
+    """OMBRIA: 844 EMS flood scenes' chips before and after, here 694 sets and two of the four events of 2021.
 
     - Sensor, product: Sentinel-1 and Sentinel-2, 256 x 256 px of about 10 m, without georeference. Published as
       PNG, read as JPEG too.
@@ -40,8 +38,8 @@ class Ombria(ChipDataset):
       and the picture does not deny it, or where the picture shows water at both dates; it is land where neither
       mask nor pictures show water and the radar is not dark at both dates; else invalid; weak. A chip `before`
       is labelled by its picture alone; index. `context` gives the mask whole, for before/after change.
-    - Splits: train and val by scene cluster (`scene_clusters.csv`; without it all of them train); test: France and
-      Timor 2021.
+    - Splits: train and val by scene cluster (`scene_clusters.csv`; without it all of them train); test: the events of
+      2021 that are there (published: Albania, France, Guyana, Timor).
     - Size: 792 sets, 1,584 chips. Licence: as published; contains modified Copernicus Sentinel data.
     - Paper: Drakonakis et al., OmbriaNet, IEEE JSTARS 2022, doi 10.1109/JSTARS.2022.3155559.
     """
@@ -55,11 +53,9 @@ class Ombria(ChipDataset):
 
     def _index(self) -> list[Record]:
         records = [self._record(*row, date) for row in self._sets() for date in DATES]
-        for event in EVENTS_2021:
-            stems = sorted((self.root / "2021" / event / "Sentinel1" / "MASK").glob("gt_*.png"))
-            numbers = sorted(int(path.stem.removeprefix("gt_")) for path in stems)
-            records += [self._record_2021(event, number, date) for number in numbers for date in DATES]
-        return records
+        masks = self.root.glob("2021/*/Sentinel1/MASK/gt_*.png")
+        sets = sorted((path.parents[2].name, int(path.stem.removeprefix("gt_"))) for path in masks)
+        return records + [self._record_2021(*each, date) for each in sets for date in DATES]
 
     def _sets(self) -> list[tuple[str, str, str]]:
         """Lists chip, published part and scene cluster; without the table all chips are one cluster."""
@@ -104,8 +100,8 @@ class Ombria(ChipDataset):
 
     def _read(self, record: Record) -> Chip:
         date = record.chip.rsplit("_", 1)[1]
-        grey = {when: _grey(record.files[f"S1_{when}"]) for when in DATES}
-        picture = {when: read_picture(record.files[f"S2_{when}"]) for when in DATES}
+        grey = {when: read_grey(record.files[f"S1_{when}"]) for when in DATES}
+        picture = {when: read_colour(record.files[f"S2_{when}"]) for when in DATES}
         present = ~_no_data(grey[date])
         sar, sar_valid = sar_layer(
             {"VV": pseudo_decibel(grey[date], "VV", bright_grey(grey[date], present))}, present
@@ -127,12 +123,12 @@ class Ombria(ChipDataset):
 
     def read_label(self, record: Record) -> Byte:
         """Reads the mask of new flood as stored."""
-        return _grey(record.files["mask"])
+        return read_grey(record.files["mask"])
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads the mask of new flood, `new_flood` 0/1, and the false-colour pictures, (H, W, 3) 8 bits."""
         files = self.records[index].files
-        pictures = {f"false_colour_{date}": read_picture(files[f"S2_{date}"]) for date in DATES}
+        pictures = {f"false_colour_{date}": read_colour(files[f"S2_{date}"]) for date in DATES}
         return {"new_flood": (self.read_label(self.records[index]) > 127).astype(np.uint8), **pictures}
 
 
@@ -212,8 +208,3 @@ def _beyond_rim(grey: Byte) -> Bool:
     alike = np.abs(grey.astype(np.int16) - int(np.median(grey[even]))) <= 4
     wide = ndimage.binary_opening(np.pad(alike, 4, mode="edge"), np.ones((3, 3), np.bool_))[4:-4, 4:-4]
     return np.asarray(ndimage.binary_propagation(even, mask=wide | even), np.bool_)
-
-
-def _grey(path: Path) -> Byte:
-    picture = read_picture(path)
-    return picture if picture.ndim == 2 else picture[..., 0]

@@ -75,15 +75,25 @@ def read_picture(path: Path) -> NDArray[np.uint8]:
     Raises:
         DataError: The file is missing or is not a picture.
     """
-    from PIL import Image, UnidentifiedImageError
+    return _picture(path)
 
-    try:
-        with Image.open(path) as picture:
-            return np.asarray(picture)
-    except FileNotFoundError as error:
-        raise DataError(f"'{path}' does not exist; expected a picture. Complete the download.") from error
-    except (UnidentifiedImageError, OSError) as error:
-        raise DataError(f"'{path}' cannot be read as a picture; fetch the file again. ({error})") from error
+
+def read_grey(path: Path) -> NDArray[np.uint8]:
+    """Reads a PNG or JPEG of one quantity as (H, W), also where it is stored as red, green and blue, or as one bit.
+
+    Raises:
+        DataError: The file is missing or is not a picture.
+    """
+    return _picture(path, "L")
+
+
+def read_colour(path: Path) -> NDArray[np.uint8]:
+    """Reads a PNG or JPEG as red, green and blue, (H, W, 3), also where it is stored with alpha or a palette.
+
+    Raises:
+        DataError: The file is missing or is not a picture.
+    """
+    return _picture(path, "RGB")
 
 
 def footprint_of(path: Path) -> Footprint | None:
@@ -93,6 +103,19 @@ def footprint_of(path: Path) -> Footprint | None:
             return None
         left, bottom, right, top = source.bounds
         return Footprint(str(source.crs), left, bottom, right, top)
+
+
+def _picture(path: Path, mode: str = "") -> NDArray[np.uint8]:
+    """Reads a picture, in another of Pillow's modes where one is named."""
+    from PIL import Image, UnidentifiedImageError
+
+    try:
+        with Image.open(path) as picture:
+            return np.asarray(picture.convert(mode) if mode and mode != picture.mode else picture)
+    except FileNotFoundError as error:
+        raise DataError(f"'{path}' does not exist; expected a picture. Complete the download.") from error
+    except (UnidentifiedImageError, OSError) as error:
+        raise DataError(f"'{path}' cannot be read as a picture; fetch the file again. ({error})") from error
 
 
 def _slices(window: Window | None) -> tuple[tuple[int, int], tuple[int, int]] | None:

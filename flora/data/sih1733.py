@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-import numpy as np
-
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Footprint, Record
 from flora.data.layers import bright_grey, display_layer, pad_chip, pseudo_decibel, sar_layer
-from flora.data.read import read_picture
+from flora.data.read import read_colour, read_grey
 
 WINDOW: Final = 512
 SCENE: Final = (1733, 2500)
@@ -62,10 +60,9 @@ class Sih1733(ChipDataset):
         assert record.window is not None
         row, col, height, width = record.window
         inside = (slice(row, row + height), slice(col, col + width))
-        scene = read_picture(record.files["sar"])
-        scene = scene if scene.ndim == 2 else np.asarray(scene[..., 0])
+        scene = read_grey(record.files["sar"])
         sar, sar_valid = sar_layer({"VV": pseudo_decibel(scene[inside], "VV", bright_grey(scene))})
-        optical, optical_valid = display_layer(read_picture(record.files["optical"])[inside])
+        optical, optical_valid = display_layer(read_colour(record.files["optical"])[inside])
         meta = self._meta(record, sar_radiometry="stretched", optical_radiometry="display", pixel_m=PIXEL_M)
         chip = Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)
         return pad_chip(chip, WINDOW, WINDOW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,13 +12,19 @@ from flora.data.dataset import ChipDataset, Record
 from flora.data.layers import sar_layer, sentinel2_layer
 from flora.data.read import read_bands
 from flora.data.sentinel2 import COUNT, index_label, optical_bands, remove_offset
+from flora.errors import DataError
+
+# A tile has one of the two: terrain-corrected radar comes first.
+RADAR: Final = ("S1RTC", "S1GRD")
 
 
 class TerraMesh(ChipDataset):
     """TerraMesh: tiles of nine million places with radar and optical of nearby dates; here four, as GeoTIFF.
 
-    - Sensor, product: Sentinel-1 RTC gamma0 and Sentinel-2 L1C; 224 x 224 px, UTM, 10 m. Published as Zarr shards.
-    - SAR: `S1RTC/TILE.tif` VV, VH, float32 dB, NaN no-data.
+    - Sensor, product: Sentinel-1 RTC gamma0 or GRD sigma0, and Sentinel-2 L1C; 224 x 224 px, UTM, 10 m. Published as
+      Zarr shards, read as GeoTIFF.
+    - SAR: `S1RTC/TILE.tif` (the Major TOM part) or `S1GRD/TILE.tif` (the SSL4EO-S12 part) VV, VH, float32 dB, NaN
+      no-data.
     - Optical: `S2L1C/TILE.tif` 13 bands, top of atmosphere x 10000, 0 no-data, brought to the surface (`S2RGB` is a
       display picture and is not read). Tiles processed from 2022 on carry an offset of 1000, known by their cirrus
       band; it is removed.
@@ -33,17 +39,25 @@ class TerraMesh(ChipDataset):
     """
 
     name: ClassVar[str] = "terramesh"
-    layout: ClassVar[tuple[str, ...]] = ("S1RTC", "S2L1C")
+    layout: ClassVar[tuple[str, ...]] = ("S1*", "S2L1C")
     size: ClassVar[tuple[int, int] | None] = (224, 224)
     has_optical: ClassVar[bool] = True
     has_water: ClassVar[bool] = True
 
     def _index(self) -> list[Record]:
-        tiles = {path.stem for part in ("S1RTC", "S2L1C") for path in (self.root / part).glob("*.tif")}
+        tiles = {path.stem for part in (*RADAR, "S2L1C") for path in (self.root / part).glob("*.tif")}
+        shard = None if tiles else next(iter(sorted((self.root / "S2L1C").iterdir())), None)
+        if shard is not None:
+            raise DataError(
+                f"'{shard}' is no GeoTIFF; expected one a tile, 'S1RTC/TILE.tif' and 'S2L1C/TILE.tif'. Export them "
+                "from the published Zarr shards first."
+            )
         return [self._record(tile) for tile in sorted(tiles)]
 
     def _record(self, tile: str) -> Record:
-        files = {"sar": self.root / "S1RTC" / f"{tile}.tif", "optical": self.root / "S2L1C" / f"{tile}.tif"}
+        radar = [self.root / part / f"{tile}.tif" for part in RADAR]
+        sar = next((path for path in radar if self.listing.has(path)), radar[0])
+        files = {"sar": sar, "optical": self.root / "S2L1C" / f"{tile}.tif"}
         cell = tile.rsplit("_", 2)[0]
         return Record(
             tile, "terramesh", f"terramesh_{cell}", "train", files, skip=self.listing.missing(files)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import ceil
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import dask.array as da
 import numpy as np
@@ -19,7 +20,7 @@ from odc.geo.xr import xr_coords
 from flora.atmosphere import surface_reflectance
 from flora.bands import OPTICAL_BANDS
 from flora.errors import InputError
-from flora.raster.file import RasterFile, describe
+from flora.raster.file import RasterFile, Values, describe
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.naming import acquisition_time, scene_name
 from flora.raster.polarisation import Layer
@@ -39,6 +40,11 @@ AVERAGE_FROM = 1.5
 # A pixel of the scene is the mean of no more than about this many picture pixels a side; the rest is passed over.
 AVERAGE_OVER = 4.0
 
+# Sentinel-2's scene classification, whose codes of ground and water are not 0: no data, defective, shadow of clouds,
+# cloud of medium and high probability, and cirrus. Source: Sentinel-2 L2A, Scene Classification (SCL).
+SCL: Final = re.compile(r"(?<![A-Za-z0-9])SCL(?![A-Za-z0-9])", re.IGNORECASE)
+SCL_UNUSABLE: Final = (0, 1, 3, 8, 9, 10)
+
 
 @dataclass(frozen=True)
 class Picture:
@@ -47,7 +53,7 @@ class Picture:
     Attributes:
         layers: Red, green, blue and perhaps near infrared.
         divisor: Number that stands for a reflectance of 1.
-        mask: A band on the same grid that is not 0 where the picture must not be used; None without one.
+        mask: A band on the same grid that says where the picture must not be used (`_clear`); None without one.
         toa: It shows the top of the atmosphere, and what is read is brought to the surface.
         offset: What its numbers carry on top; what is below it becomes 0.
     """
@@ -74,9 +80,7 @@ class Picture:
         valid = np.stack([seen for _, seen in read])
         valid &= ~absent(values, [layer.band.dtype for layer in self.layers])
         if self.mask is not None:
-            marked, seen = self.mask.file.read(self.mask.band.index, rows, columns, shape)
-            # A mask of whole numbers that declares 0 to be no data means by it: no cloud.
-            valid &= (seen | _zero_is_absent(self.mask)) & (marked == 0)
+            valid &= _clear(self.mask, *self.mask.file.read(self.mask.band.index, rows, columns, shape))
         values = values - self.offset
         valid &= possible(values / self.divisor)
         if self.offset:
@@ -114,7 +118,8 @@ def open_optical(
             bilinearly, or averaged where it is finer; values do not depend on `chunk`.
         bands: Names of the bands in their order, such as `blue, green, red, nir`; see `find_optical_bands`.
         scale: Number that stands for a reflectance of 1; None reads it from tags or type; see `reflectance_scale`.
-        mask: A raster on the picture's grid that is not 0 where the picture must not be used (cloud, shadow).
+        mask: A raster on the picture's grid that is not 0 where the picture must not be used (cloud, shadow); or, with
+            `SCL` in its name, Sentinel-2's scene classification.
         crs_required: Whether a picture without CRS is an error; without CRS it must have the scene's size.
         chunk: Side of dask's chunks, px.
 
@@ -165,8 +170,21 @@ def _mask_layer(mask: str | Path | None, file: RasterFile) -> Layer | None:
     return Layer(found, found.bands[0])
 
 
-def _zero_is_absent(mask: Layer) -> bool:
-    return mask.band.nodata == 0 and np.issubdtype(np.dtype(mask.band.dtype), np.integer)
+def _clear(mask: Layer, marked: Values, seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Finds where a mask lets a picture be used.
+
+    Args:
+        mask: Its band.
+        marked: Its values, (H, W).
+        seen: Where it has any, (H, W).
+    """
+    if SCL.search(mask.file.name):
+        clear: NDArray[np.bool_] = seen & ~np.isin(marked, SCL_UNUSABLE)
+        return clear
+    # A mask of whole numbers that declares 0 to be no data means by it: no cloud.
+    zero_is_absent = mask.band.nodata == 0 and np.issubdtype(np.dtype(mask.band.dtype), np.integer)
+    unmarked: NDArray[np.bool_] = (seen | zero_is_absent) & (marked == 0)
+    return unmarked
 
 
 def _warp(picture: Picture, own: GeoBox, target: GeoBox, file: RasterFile) -> tuple[str, Any]:

@@ -71,8 +71,8 @@ class Declaration:
     Attributes:
         radiometry: What they are.
         place: Where it says so, for messages.
-        standing: `standard` by the name of a product whose format is published, `stated` by a unit, tag or description,
-            `word` by no more than a word in the file's name.
+        standing: `standard` by the name of a product whose format is published (and which a copy in other units may
+            keep), `stated` by a unit, tag or description, `word` by no more than a word in the file's name.
     """
 
     radiometry: Radiometry

@@ -27,6 +27,13 @@ from flora.raster.sampled import sample_of
 DN_16_BIT: Final = 10000.0
 DN_8_BIT: Final = 3.5 * 255
 
+# Sentinel-2's own true-colour picture, TCI: the reflectance that its 255 stands for, by level. L2A's name ends with a
+# pixel size, L1C's granules have none.
+# Source: Sentinel-2 MSI User Guide, Definitions: 255 counts are 3558 for L1C and 2000 for L2A.
+TRUE_COLOUR: Final = re.compile(r"(?:^|_)TCI(?:_\d\dm)?(?:\.|$)")
+TRUE_COLOUR_L1C: Final = re.compile(r"T\d{2}[A-Z]{3}_\d{8}T\d{6}_TCI(?:\.|$)")
+TRUE_COLOUR_TOP: Final = {"L1C": 0.3558, "L2A": 0.2}
+
 # Floating-point values with a median above this are Sentinel-2's numbers, not reflectance.
 LARGEST_REFLECTANCE_MEDIAN: Final = 2.0
 
@@ -123,6 +130,11 @@ def reflectance_scale(layers: dict[str, Layer], scale: float | None = None) -> t
             divisor = float(np.prod([float(number) for number in FACTORS.findall(text.split(";")[0])]))
             return divisor, f"Divided by {divisor:g}: the file says '{text}'."
     dtype = np.dtype(layer.band.dtype)
+    if dtype == np.uint8 and TRUE_COLOUR.search(layer.file.name):
+        level = "L1C" if is_l1c([layer.file]) else "L2A"
+        divisor = 255 / TRUE_COLOUR_TOP[level]
+        why = f"Sentinel-2's true-colour picture of {level}, whose 255 is {TRUE_COLOUR_TOP[level]}"
+        return divisor, f"Divided by {divisor:g}: {why}."
     if dtype == np.uint8:
         return DN_8_BIT, f"Divided by {DN_8_BIT:g}: 8-bit true colour, taken as 255 x 3.5 x reflectance."
     if np.issubdtype(dtype, np.integer):
@@ -139,10 +151,12 @@ def reflectance_scale(layers: dict[str, Layer], scale: float | None = None) -> t
 def is_l1c(files: Sequence[RasterFile]) -> bool:
     """Says whether a picture is Sentinel-2 L1C, top of the atmosphere: by name, by its cirrus band, or by 13 bands.
 
+    A granule's true-colour picture is L1C's where its name ends without a pixel size.
+
     Args:
         files: One file of several bands, or one file a band.
     """
-    if any(L1C_NAME.search(str(file.path)) for file in files):
+    if any(L1C_NAME.search(str(file.path)) or TRUE_COLOUR_L1C.search(file.name) for file in files):
         return True
     bands = [band for file in files for band in file.bands]
     if any(BAND_CODE.fullmatch(band.description) for band in bands):
@@ -151,10 +165,11 @@ def is_l1c(files: Sequence[RasterFile]) -> bool:
 
 
 def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> int:
-    """Finds what Sentinel-2's whole numbers carry on top since processing baseline 04.00 (January 2022).
+    """Finds what Sentinel-2's numbers carry on top since processing baseline 04.00 (January 2022).
 
     It is taken for there where the files say so (baseline in a product's name, date in a granule's, or a cirrus band
-    that sees 0.1) *and* no band has a dark pixel below it: archives that take it off keep the names.
+    that sees 0.1) *and* no band has a dark pixel below it: archives that take it off keep the names. Reflectance
+    proper lies far below it, and numbers that were stored as floating-point ones do not.
 
     Args:
         files: All files of the picture.
@@ -164,8 +179,7 @@ def added_offset(files: Sequence[RasterFile], layers: dict[str, Layer]) -> int:
         1000, or 0.
     """
     plain = all((layer.band.scale, layer.band.offset) == (1.0, 0.0) for layer in layers.values())
-    whole = all(np.issubdtype(np.dtype(layer.band.dtype), np.integer) for layer in layers.values())
-    if not plain or not whole or any(np.dtype(layer.band.dtype).itemsize < 2 for layer in layers.values()):
+    if not plain or any(np.dtype(layer.band.dtype).itemsize < 2 for layer in layers.values()):
         return 0
     cirrus = [layer for file in files for layer in _cirrus(file)]
     if not (any(_is_new(str(file.path)) for file in files) or cirrus):

@@ -39,6 +39,11 @@ LARGEST_VH_OVER_VV: Final = 2.0
 LARGEST_MEDIAN_DB: Final = 7.0
 LEAST_POWER: Final = -1.0
 
+# Zeros of dB values are fill, whatever else a file declares, where this share of them stand in both bands at once and
+# this share of the scene does so: measured or clipped ones meet by chance (3 % of them in a scene clipped at 0 dB).
+ZEROS_IN_PAIRS: Final = 0.9
+ZEROS_AT_LEAST: Final = 0.001
+
 # 25 windows of 128 px spread over the scene: at most 25 blocks are decoded, and each ground cover has its chance.
 GRID: Final = 5
 WINDOW: Final = 128
@@ -64,10 +69,9 @@ def judge(layers: dict[str, Layer]) -> tuple[Radiometry, str]:
     """
     samples = {name: sample_of(layer) for name, layer in layers.items()}
     values = np.concatenate(list(samples.values()))
-    low = values < DB_RANGE[0]
-    if low.sum() > values.size / 2 and np.unique(values[low]).size > FEW_VALUES:
+    if _has_factor(values):
         raise _implausible(layers, values)
-    values = values[~low]
+    values = values[values >= DB_RANGE[0]]
     if values.size == 0:
         return Radiometry("db"), f"Read as dB: {NOTHING_TO_JUDGE}"
     negative, median = float(np.mean(values < 0)), float(np.median(values))
@@ -98,10 +102,13 @@ def contradiction(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -
     """
     samples = {name: sample_of(layer) for name, layer in layers.items()}
     values = np.concatenate(list(samples.values()))
+    # Judged by the numbers themselves only where they are not multiplied.
+    is_db = all(each.quantity == "db" for each in radiometry.values())
+    if is_db and all(each.factor == 1 for each in radiometry.values()) and _has_factor(values):
+        return f"{np.mean(values < DB_RANGE[0]) * 100:.0f} % of its values are below {DB_RANGE[0]:g}"
     values = values[values >= DB_RANGE[0]]  # without the fill that nobody declared
     if values.size == 0:
         return ""
-    is_db = all(each.quantity == "db" for each in radiometry.values())
     if is_db and np.mean(values < 0) <= NEGATIVE_SHARE:
         return f"{np.mean(values >= 0) * 100:.0f} % of its values are not negative"
     low = float(np.mean(values < LEAST_POWER))
@@ -131,6 +138,26 @@ def require_order(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -
             f"than band {layers['VV'].band.index}; VV, VH was expected, of which VH is the darker one, so that they "
             "look swapped. Pass --bands VH,VV (or --bands VV,VH if they are not)."
         )
+
+
+def _has_factor(values: NDArray[np.float64]) -> bool:
+    """Says whether most values are too low for dB and no fill, as dB x 100 is."""
+    low = values < DB_RANGE[0]
+    return bool(low.sum() > values.size / 2 and np.unique(values[low]).size > FEW_VALUES)
+
+
+def zeros_are_fill(layers: dict[str, Layer]) -> bool:
+    """Says whether exact zeros among dB values come in both bands or not at all, as a border does that nobody declared.
+
+    Args:
+        layers: VV and VH, on one grid.
+    """
+    both = either = seen = 0
+    for rows, columns in spread_windows(layers["VV"].file):
+        read = [layer.file.read(layer.band.index, rows, columns) for layer in layers.values()]
+        vv, vh = ((values == 0) & valid for values, valid in read)
+        both, either, seen = both + int((vv & vh).sum()), either + int((vv | vh).sum()), seen + vv.size
+    return both >= ZEROS_AT_LEAST * seen and both >= ZEROS_IN_PAIRS * either and both > 0
 
 
 def _median_db(layer: Layer, radiometry: Radiometry) -> float:

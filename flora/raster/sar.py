@@ -16,7 +16,7 @@ from odc.geo.xr import xr_coords
 
 from flora.bands import SAR_BANDS
 from flora.errors import InputError
-from flora.raster.file import RasterFile, describe, file_name
+from flora.raster.file import RasterFile, describe, file_name, is_address
 from flora.raster.folder import Files, Paths, pieces_of
 from flora.raster.grid import geobox_of, require_same_grid
 from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, span_of
@@ -25,7 +25,7 @@ from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
 from flora.raster.polarisation import BY_CONVENTION, Layer, find_polarisations
 from flora.raster.radiometry import DB_RANGE, Declaration, Radiometry, asked, declared, to_db
 from flora.raster.safe import find_safe, open_grd, require_no_choice, tags_of
-from flora.raster.sampled import NOTHING_TO_JUDGE, contradiction, judge, require_order
+from flora.raster.sampled import NOTHING_TO_JUDGE, contradiction, judge, require_order, zeros_are_fill
 
 Index = tuple[slice | int, slice | int]
 
@@ -93,8 +93,8 @@ def open_sar(
     """Opens a Sentinel-1 scene lazily, as VV and VH in dB on their grid.
 
     Invalid, and NaN in the result: NaN and infinity, declared no-data, pixels masked out by the file, power and
-    amplitude of 0 or less (the border of GRD products), and values outside [-60, 40] dB. In dB, 0 is a value; only
-    where the file declares no no-data is 0 in both bands at once taken as absent.
+    amplitude of 0 or less (the border of GRD products), and values outside [-60, 40] dB. In dB, 0 is a value; 0
+    in both bands at once is absent where the file declares no no-data, or has no other zeros (`zeros_are_fill`).
 
     Args:
         paths: A raster with both bands; or two files of one band each; or a folder or zip that holds exactly one VV
@@ -260,7 +260,9 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
     """Takes what the file declares, where its values can be that; else what they are, where only its name says so."""
     radiometry = {name: declaration.radiometry for name, declaration in told.items()}
     standings = {declaration.standing for declaration in told.values()}
-    against = "" if standings == {"standard"} else contradiction(layers, radiometry)
+    # A product as its archive serves it is what its name says, and sampling it over the network takes its time.
+    served = standings == {"standard"} and any(is_address(layer.file.path) for layer in layers.values())
+    against = "" if served else contradiction(layers, radiometry)
     reasons = "; ".join(dict.fromkeys(f"Read as {each.radiometry}: {each.place}" for each in told.values()))
     if not against:
         return radiometry, f"{reasons}."
@@ -268,9 +270,9 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
     refusal = InputError(
         f"{layers['VV'].file.name} is declared {first.radiometry} ({first.place}), but {against}, which no scene has; "
         "expected calibrated sigma0 or gamma0. Calibrate the product, or state the scale and factor with --scale, "
-        "such as 'power x 10000'."
+        "such as 'power x 10000' or 'db x 100'."
     )
-    if standings != {"word"}:
+    if "stated" in standings:
         raise refusal
     try:
         judged, why = judge(layers)
@@ -285,7 +287,7 @@ def _as_declared(layers: dict[str, Layer], told: dict[str, Declaration]) -> tupl
 def _sar_bands(layers: dict[str, Layer], radiometry: dict[str, Radiometry]) -> dict[str, SarBand]:
     """Gives the readers of both polarisations."""
     undeclared = all(layer.band.nodata is None and not layer.band.masked for layer in layers.values())
-    pairs = undeclared and all(r.quantity == "db" for r in radiometry.values())
+    pairs = all(r.quantity == "db" for r in radiometry.values()) and (undeclared or zeros_are_fill(layers))
     others = dict(zip(SAR_BANDS, reversed(SAR_BANDS), strict=True))
     return {
         name: SarBand(layer, radiometry[name], layers[others[name]] if pairs else None)
