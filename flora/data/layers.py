@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flora.atmosphere import surface_reflectance
 from flora.bands import OPTICAL_BANDS, SAR_BANDS
-from flora.chip import Chip
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
 Numbers = NDArray[np.integer]
-Number = TypeVar("Number", bound=np.generic)
 
 # Backscatter outside this is no measurement, dB, both ends included; as in `flora.raster`.
 DB_RANGE: Final = (-60.0, 40.0)
@@ -180,31 +178,3 @@ def water_layer(
     """
     wet = np.isin(label, water)
     return wet.astype(np.uint8), wet | np.isin(label, land)
-
-
-def pad_chip(chip: Chip, height: int, width: int) -> Chip:
-    """Widens a chip below and to the right with invalid pixels, as if the ground beyond were unseen.
-
-    Args:
-        chip: No larger than the size asked for.
-        height: Rows of the result, px.
-        width: Columns of the result, px.
-    """
-    if chip.shape == (height, width):
-        return chip
-
-    def pad(layer: NDArray[Number]) -> NDArray[Number]:
-        rows, cols = height - layer.shape[-2], width - layer.shape[-1]
-        return np.pad(layer, [(0, 0)] * (layer.ndim - 2) + [(0, rows), (0, cols)])
-
-    return Chip(
-        sar=pad(chip.sar),
-        sar_valid=pad(chip.sar_valid),
-        meta=chip.meta,
-        optical=None if chip.optical is None else pad(chip.optical),
-        optical_valid=None if chip.optical_valid is None else pad(chip.optical_valid),
-        prior=None if chip.prior is None else pad(chip.prior),
-        prior_valid=None if chip.prior_valid is None else pad(chip.prior_valid),
-        water=None if chip.water is None else pad(chip.water),
-        water_valid=None if chip.water_valid is None else pad(chip.water_valid),
-    )

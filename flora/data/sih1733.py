@@ -6,9 +6,9 @@ from typing import ClassVar, Final
 
 import numpy as np
 
-from flora.chip import Chip
+from flora.chip import Chip, pad
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import bright_grey, display_layer, pad_chip, pseudo_decibel, sar_layer
+from flora.data.layers import bright_grey, display_layer, pseudo_decibel, sar_layer
 from flora.data.read import read_picture
 
 WINDOW: Final = 512
@@ -68,4 +68,4 @@ class Sih1733(ChipDataset):
         optical, optical_valid = display_layer(read_picture(record.files["optical"])[inside])
         meta = self._meta(record, sar_radiometry="stretched", optical_radiometry="display", pixel_m=PIXEL_M)
         chip = Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)
-        return pad_chip(chip, WINDOW, WINDOW)
+        return pad(chip, WINDOW, WINDOW)
