@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from flora.data.layers import (
-    DB_RANGE,
     bright_grey,
     decibel,
     display_layer,
@@ -42,11 +41,6 @@ def test_zero_in_both_bands_is_absent_only_where_no_nodata_is_declared() -> None
     bands = {"VV": plane(0, 0, -9), "VH": plane(0, -14, 0)}
     assert sar_layer(bands)[1].all()
     assert sar_layer(bands, zero_absent=True)[1].tolist() == [[[False, True, True]]] * 2
-
-
-def test_range_of_measurements_is_the_scene_readers() -> None:
-    radiometry = pytest.importorskip("flora.raster.radiometry")
-    assert radiometry.DB_RANGE == DB_RANGE
 
 
 def test_decibel_of_known_powers() -> None:

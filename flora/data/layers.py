@@ -9,23 +9,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flora.atmosphere import surface_reflectance
-from flora.bands import OPTICAL_BANDS, SAR_BANDS
+from flora.bands import DB_RANGE, DISPLAY_GAIN, OPTICAL_BANDS, PAINTED_WHITE, SAR_BANDS, SENTINEL2_DN
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
 Numbers = NDArray[np.integer]
 
-# Backscatter outside this is no measurement, dB, both ends included; as in `flora.raster`.
-DB_RANGE: Final = (-60.0, 40.0)
 # Pseudo dB of 8-bit grey: its 255 steps are taken for these 30 dB, since the true stretch is unknown.
 GREY_RANGE_DB: Final = 30.0
 # Three quarters of a scene are darker than this, dB: about the same in calibrated scenes of farms, woods and towns.
 BRIGHT_DB: Final = {"VV": -9.0, "VH": -15.5}
-# True-colour display pictures show reflectance multiplied by this, clipped at 1, as 8 bits.
-DISPLAY_GAIN: Final = 3.5
-# From this in all three bands; JPEG leaves painted white a little below 255. As in `flora.raster`.
-PAINTED_WHITE: Final = 250
 
 
 def sar_layer(
@@ -138,7 +132,7 @@ def sentinel2_layer(
         toa: The numbers are of the top of the atmosphere (L1C) and are brought to the surface.
     """
     present = np.any([numbers != 0 for numbers in bands.values()], axis=0)
-    reflectance = {name: _scaled(numbers, 10000) for name, numbers in bands.items()}
+    reflectance = {name: _scaled(numbers, SENTINEL2_DN) for name, numbers in bands.items()}
     if toa:
         reflectance = {name: surface_reflectance(values, name) for name, values in reflectance.items()}
     return optical_layer(reflectance, present if valid is None else present & valid)
