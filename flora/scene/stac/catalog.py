@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from flora.data import transfer
-from flora.data.transfer import BUSY, bare, is_web, patience, why_failed, why_refused
+from flora import transfer
 from flora.errors import FloraError, InputError, RemoteError
+from flora.transfer import BUSY, bare, is_web, patience, why_failed, why_refused
 
 if TYPE_CHECKING:
     from pystac import Item
