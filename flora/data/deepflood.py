@@ -175,6 +175,9 @@ def mask_on_grid(record: Record) -> NDArray[np.uint8]:
     """Samples the mask's codes 5 x 5 times in each radar pixel of a window, (5 H, 5 W); 255 outside the mask.
 
     A declared no-data value of 0 to 3 is not believed: these are codes.
+
+    Raises:
+        DataError: The mask or the radar has no coordinate system.
     """
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT

@@ -58,7 +58,7 @@ def predict(
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `fp32`, `bf16`, or `auto`: bf16 where it is measured to be faster.
         tta: Average over four flips, at four times the cost.
-        backend: `torch`, `onnx`, `openvino`, or `auto`: the one that was measured to be fastest.
+        backend: `torch`, `onnx` or `openvino`; `auto` is torch, which was measured to be fastest.
 
     Returns:
         `water_probability` (y, x), `optical` (band, y, x) in reflectance and `optical_spread` (band, y, x), the Laplace

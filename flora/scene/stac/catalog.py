@@ -127,7 +127,11 @@ class Catalog:
 
 
 def time_of(item: Item) -> datetime:
-    """Gives when an item was taken, UTC; where only a span is said, its start."""
+    """Gives when an item was taken, UTC; where only a span is said, its start.
+
+    Raises:
+        InputError: The item says no time.
+    """
     time = item.common_metadata.start_datetime or item.datetime
     if time is None:
         raise InputError(f"Item '{item.id}' says no time; expected one. Take another catalogue.")
