@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -35,6 +36,17 @@ def test_guide_works_as_it_stands(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     line = eval("{" + code["flora/data/registry.py,"] + "}", {"Entry": registry.Entry})
     monkeypatch.setattr(registry, "DATASETS", {**registry.DATASETS, **line})
     module_of("test_data_puddles", code["tests/test_data_puddles.py"]).test_puddles(tmp_path)
+
+
+def test_code_of_the_guide_passes_the_checks() -> None:
+    """Whoever copies it has a `make check` without complaint."""
+    for name, source in blocks().items():
+        if name.endswith("registry.py,"):
+            continue
+        for words in (("check", "--no-cache"), ("format", "--check", "--no-cache")):
+            command = [sys.executable, "-m", "ruff", *words, "--stdin-filename", name, "-"]
+            done = subprocess.run(command, cwd=GUIDE.parents[1], input=source, capture_output=True, text=True)
+            assert done.returncode == 0, f"{name}: {done.stdout}{done.stderr}"
 
 
 def test_example_finds_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
