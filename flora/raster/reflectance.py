@@ -60,7 +60,8 @@ def find_optical_bands(
 
     Args:
         files: One file of several bands, or one file a band.
-        bands: Names of the files' bands in their order, such as `blue, green, red, nir`; other names are passed over.
+        bands: Names of the files' bands in their order, a list or one text with commas, such as
+            `blue, green, red, nir`; other names are passed over.
 
     Returns:
         The bands by name, in the order of `OPTICAL_BANDS`, and a sentence that says how they were found.
@@ -70,7 +71,8 @@ def find_optical_bands(
     """
     layers = [Layer(file, band) for file in files for band in file.bands]
     if bands:
-        names, how = [name.strip().lower() for name in bands], "as given by --bands"
+        given = bands.split(",") if isinstance(bands, str) else bands
+        names, how = [name.strip().lower() for name in given], "as given by --bands"
     elif any(named := [_name(layer) for layer in layers]):
         names, how = named, "by name"
     elif {layer.band.color for layer in layers} >= set(RGB_BANDS):
