@@ -113,6 +113,10 @@ def test_info_of_results_of_either_verb_and_of_damaged_ones(
     for verb, told in (("flood", {"flood_pixels": 3}), ("predict", {"water_pixels": 3, "model": "?"})):
         summary.write_text(json.dumps(told))
         assert f"result of `flora {verb}`" in run(["info", tmp_path], capsys)
+    summary.write_text(json.dumps({"remarks": [], "reading": {"bands": None, "scale": "db"}, "tta": False}))
+    printed = run(["info", tmp_path], capsys)
+    assert "remarks" not in printed and "None" not in printed  # what says nothing has no line
+    assert "scale db" in printed and "False" in printed
     for damaged in ("[]", "{"):
         summary.write_text(damaged)
         with pytest.raises(SystemExit) as caught:
