@@ -204,7 +204,8 @@ def test_evaluate_refuses_a_cue_that_is_not_there(
 
     bare = replace(chip(), optical=None, optical_valid=None)
     monkeypatch.setattr("flora.data.open_dataset", lambda *_: [bare])
-    argv = ["evaluate", "--data", "stac_overflow", "--root", tmp_path, "--cue", "optical"]
+    monkeypatch.setenv("FLORA_DATA", str(tmp_path))  # stands for --root
+    argv = ["evaluate", "--data", "stac_overflow", "--cue", "optical"]
     with pytest.raises(SystemExit) as caught:
         main([str(word) for word in [*argv, "--weights", weights, "--out", tmp_path / "out"]])
     assert caught.value.code == 1
