@@ -1,4 +1,4 @@
-"""Band names, their order and their units, once for the whole package.
+"""Band names, their order, their units and what values can be, once for the whole package.
 
 SAR is always `VV, VH` in dB; optical is always `red, green, blue, nir` in reflectance (0 to 1). A file may hold
 its bands in any order; they are found by name and brought to this one.
@@ -22,6 +22,17 @@ SENTINEL2_NAMES: Final = {"red": "B4", "green": "B3", "blue": "B2", "nir": "B8",
 # Processing baseline 04.00 (January 2022) and later add this to every number.
 # Source: Sentinel-2 L1C and L2A, RADIO_ADD_OFFSET and BOA_ADD_OFFSET.
 SENTINEL2_OFFSET: Final = 1000
+# Number of Sentinel-2 products that stands for a reflectance of 1.
+SENTINEL2_DN: Final = 10000.0
+
+# Backscatter outside this is no measurement, dB, both ends included.
+DB_RANGE: Final = (-60.0, 40.0)
+
+# True-colour pictures in 8 bits are 255 x this x reflectance, clipped, as Copernicus browsers and Sentinel-2's own
+# true-colour images have it.
+DISPLAY_GAIN: Final = 3.5
+# Clouds are often painted white in such pictures; JPEG leaves the white a little below 255.
+PAINTED_WHITE: Final = 250
 
 Array = NDArray[Any]
 

@@ -134,7 +134,7 @@ def read_header(path: str | Path) -> dict[str, Any]:
     path = Path(path)
     if not path.is_file():
         raise CheckpointError(
-            f"'{path}' is not a file; expected FLoRA weights (.safetensors). Check --weights."
+            f"'{path}' is not a file; expected FLoRA weights (.safetensors). Check the path."
         )
     try:
         with safe_open(str(path), framework="pt") as file:

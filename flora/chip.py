@@ -161,23 +161,27 @@ class Batch:
         return int(self.sar.shape[0])
 
 
-def pad(chip: Chip, height: int, width: int) -> Chip:
-    """Grows a chip to the bottom and right with invalid pixels.
+def pad(chip: Chip, height: int, width: int, margin: int = 0) -> Chip:
+    """Grows a chip with invalid pixels, as if the ground beyond were unseen.
 
     Args:
-        chip: At most `height` × `width` px.
+        chip: At most `height` - `margin` rows and `width` - `margin` columns.
         height: Wanted, px.
         width: Wanted, px.
+        margin: How many of the new pixels lie above it, and how many to its left, px; the rest lie below and right.
 
     Returns:
         The chip at the wanted size; what was added is 0 under validity False.
     """
-    rows, cols = height - chip.shape[0], width - chip.shape[1]
+    if chip.shape == (height, width):
+        return chip
+    below, right = height - chip.shape[0] - margin, width - chip.shape[1] - margin
+    frame = [(margin, below), (margin, right)]
     layers = {}
     for f in fields(chip):
         layer = getattr(chip, f.name)
         if isinstance(layer, np.ndarray):
-            layers[f.name] = np.pad(layer, [(0, 0)] * (layer.ndim - 2) + [(0, rows), (0, cols)])
+            layers[f.name] = np.pad(layer, [(0, 0)] * (layer.ndim - 2) + frame)
     return chip.with_layers(**layers)
 
 

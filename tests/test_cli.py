@@ -53,6 +53,13 @@ def test_help_is_quick() -> None:
     assert min(seconds) < 1.0
 
 
+def test_help_begins_with_what_people_come_for() -> None:
+    command = typer.main.get_command(app)
+    listed = command.list_commands(typer.Context(command))  # type: ignore[attr-defined]
+    assert listed[:3] == ["predict", "flood", "fetch"]
+    assert sorted(listed) == sorted(command.commands)  # type: ignore[attr-defined]
+
+
 def test_version(capsys: pytest.CaptureFixture[str]) -> None:
     import flora
 

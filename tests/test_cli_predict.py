@@ -113,6 +113,10 @@ def test_info_of_results_of_either_verb_and_of_damaged_ones(
     for verb, told in (("flood", {"flood_pixels": 3}), ("predict", {"water_pixels": 3, "model": "?"})):
         summary.write_text(json.dumps(told))
         assert f"result of `flora {verb}`" in run(["info", tmp_path], capsys)
+    summary.write_text(json.dumps({"remarks": [], "reading": {"bands": None, "scale": "db"}, "tta": False}))
+    printed = run(["info", tmp_path], capsys)
+    assert "remarks" not in printed and "None" not in printed  # what says nothing has no line
+    assert "scale db" in printed and "False" in printed
     for damaged in ("[]", "{"):
         summary.write_text(damaged)
         with pytest.raises(SystemExit) as caught:
@@ -200,7 +204,8 @@ def test_evaluate_refuses_a_cue_that_is_not_there(
 
     bare = replace(chip(), optical=None, optical_valid=None)
     monkeypatch.setattr("flora.data.open_dataset", lambda *_: [bare])
-    argv = ["evaluate", "--data", "stac_overflow", "--root", tmp_path, "--cue", "optical"]
+    monkeypatch.setenv("FLORA_DATA", str(tmp_path))  # stands for --root
+    argv = ["evaluate", "--data", "stac_overflow", "--cue", "optical"]
     with pytest.raises(SystemExit) as caught:
         main([str(word) for word in [*argv, "--weights", weights, "--out", tmp_path / "out"]])
     assert caught.value.code == 1

@@ -8,14 +8,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from flora.chip import Chip, ChipMeta
 from flora.data.layers import (
-    DB_RANGE,
     bright_grey,
     decibel,
     display_layer,
     optical_layer,
-    pad_chip,
     pseudo_decibel,
     sar_layer,
     sentinel2_layer,
@@ -44,11 +41,6 @@ def test_zero_in_both_bands_is_absent_only_where_no_nodata_is_declared() -> None
     bands = {"VV": plane(0, 0, -9), "VH": plane(0, -14, 0)}
     assert sar_layer(bands)[1].all()
     assert sar_layer(bands, zero_absent=True)[1].tolist() == [[[False, True, True]]] * 2
-
-
-def test_range_of_measurements_is_the_scene_readers() -> None:
-    radiometry = pytest.importorskip("flora.raster.radiometry")
-    assert radiometry.DB_RANGE == DB_RANGE
 
 
 def test_decibel_of_known_powers() -> None:
@@ -103,13 +95,3 @@ def test_layers_are_finite_and_zero_where_invalid(values: np.ndarray) -> None:
     for layer, valid in (sar_layer({"VV": values}), optical_layer({"red": values})):
         assert np.isfinite(layer).all()
         assert not layer[~valid].any()
-
-
-def test_padding_adds_invalid_pixels_below_and_right() -> None:
-    sar, valid = sar_layer({"VV": plane(-12, -11), "VH": plane(-19, -18)})
-    meta = ChipMeta("x", "x", "x", "x")
-    water = np.ones((1, 2), np.uint8)
-    chip = pad_chip(Chip(sar, valid, meta, water=water, water_valid=water > 0), 3, 4)
-    assert chip.shape == (3, 4) and chip.optical is None
-    assert chip.sar_valid.sum() == 4 and chip.sar_valid[:, :1, :2].all()
-    assert chip.water_valid is not None and chip.water_valid.sum() == 2

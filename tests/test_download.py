@@ -12,8 +12,8 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from web_server import Web, serving
 
+from flora import transfer
 from flora.cli import main
-from flora.data import transfer
 from flora.data.download import download, fetch_file
 from flora.data.sources import RemoteFile
 from flora.errors import DataError, FloraError, OutputError, RemoteError

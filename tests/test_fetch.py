@@ -17,8 +17,8 @@ from shapely.geometry import box
 from stac_files import footprint, sar_item, serve_api, serve_static, static_catalog
 from web_server import Web, serving
 
+from flora import transfer
 from flora.cli import main
-from flora.data import transfer
 from flora.errors import FloraError, InputError, OutputError, RemoteError
 from flora.raster import open_optical, open_sar
 from flora.raster.radiometry import Radiometry, to_db

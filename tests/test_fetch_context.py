@@ -17,8 +17,8 @@ from stac_files import footprint, sar_item, serve_api
 from test_fetch import DAYS, degrees, product
 from web_server import Web, serving
 
+from flora import transfer
 from flora.cli import main
-from flora.data import transfer
 from flora.errors import InputError
 from flora.raster import open_sar
 from flora.raster.context import open_context

@@ -16,8 +16,8 @@ from stac_files import serve_api, serve_static
 from test_fetch import DAYS, degrees, optical_item, product
 from web_server import Web, serving
 
+from flora import transfer
 from flora.cli import main
-from flora.data import transfer
 from flora.errors import InputError
 from flora.scene.stac import fetch
 

@@ -209,6 +209,34 @@ def test_bands_are_named_for_both_scenes(files: dict[str, Path], tmp_path: Path)
     assert "VH" in json.loads((tmp_path / "out" / "after" / "summary.json").read_text())["bands"]
 
 
+def test_a_report_reads_both_scenes_as_the_flood_map_did(files: dict[str, Path], tmp_path: Path) -> None:
+    from flora.products.floodfiles import run_flood
+    from flora.products.mapframe import frame_of
+    from flora.products.reportmaps import _scenes
+    from flora.products.result import open_result
+    from flora.products.write import scene_grid
+    from flora.raster import open_sar
+
+    given = {"bands": ["VH", "VV"], "scale": "power x 10000"}
+    for name in ("after", "before"):
+        with rasterio.open(files[name], "r+") as file:
+            file.write(10 ** (file.read()[::-1] / 10) * 1e4)
+            file.descriptions = ("b1", "b2")
+            file.update_tags(UNITS="")
+    summary = run_flood(
+        files["after"],
+        tmp_path / "out",
+        before=files["before"],
+        weights=files["weights"],
+        **given,  # type: ignore[arg-type]
+    )
+    assert summary.reading == given
+    used = open_sar(files["after"], **given)  # type: ignore[arg-type]
+    shown = dict(_scenes(open_result(summary.folder), frame_of(scene_grid(used), 300, 300)))
+    assert list(shown) == ["Radar before", "Radar"]
+    np.testing.assert_array_equal(shown["Radar"]["VV"].values, used["VV"].values)
+
+
 def test_an_optical_mask_goes_with_its_image(files: dict[str, Path], tmp_path: Path) -> None:
     from flora.products.floodfiles import run_flood
 

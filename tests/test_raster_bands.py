@@ -112,6 +112,7 @@ def test_description_wins_over_file_name(tmp_path: Path, levels) -> None:
     ("names", "asked", "expected"),
     [
         (("", ""), ("VH", "VV"), (-2, -1)),
+        (("", ""), "VH, VV", (-2, -1)),
         (("VV", "VH"), ("VH", "VV"), (-2, -1)),
         (("", "", ""), ("angle", "vv", "vh"), (-2, -3)),
         (("", "", "", ""), ("VV", "VH"), (-1, -2)),

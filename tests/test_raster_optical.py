@@ -90,9 +90,10 @@ def test_scale_and_offset_of_the_band(tmp_path: Path) -> None:
         (4, ("B02 blue", "B03", "B04", "B08"), None, (2, 1, 0, 3)),
         (4, ("red edge 1", "red", "green", "blue"), None, (1, 2, 3, None)),
         (4, (), ("nir", "red", "green", "blue"), (1, 2, 3, 0)),
+        (4, (), "nir, red, green, blue", (1, 2, 3, 0)),
     ],
 )
-def test_bands(tmp_path: Path, count: int, names: tuple, asked: tuple | None, expected: tuple) -> None:
+def test_bands(tmp_path: Path, count: int, names: tuple, asked: tuple | str | None, expected: tuple) -> None:
     stored = np.stack([np.full((8, 9), 700 + i, np.uint16) for i in range(count)])
     found = open_optical(
         write(tmp_path / "o.tif", stored, names=names, photometric="MINISBLACK"), bands=asked

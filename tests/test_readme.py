@@ -69,6 +69,21 @@ def test_first_steps_of_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPat
         exec(compile(code, "README.md", "exec"), {})
 
 
+def test_every_option_is_told_on_some_page() -> None:
+    surface = (ROOT / "tests" / "surface.txt").read_text()
+    options = set(re.findall(r"--[a-z][a-z-]+", surface))
+    told = set(re.findall(r"--[a-z][a-z-]+", "\n".join(page.read_text() for page in PAGES)))
+    assert sorted(options - told) == []
+
+
+def test_every_page_is_in_the_index() -> None:
+    index = (ROOT / "docs" / "index.md").read_text()
+    pages = [
+        page.relative_to(ROOT / "docs").as_posix() for page in PAGES if page.is_relative_to(ROOT / "docs")
+    ]
+    assert [page for page in pages if page != "index.md" and f"]({page})" not in index] == []
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_links_within_the_repository_lead_somewhere(page: Path) -> None:
     links = re.findall(r"\]\(([^)#:]+)\)", page.read_text())

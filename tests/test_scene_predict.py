@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import cloudpickle
 import dask
 import numpy as np
 import pytest
 import torch
 import xarray as xr
+from affine import Affine
+from raster_files import GRID, backscatter, write
 from standin import StandIn, StandInCheckpoint, make_scene
 
+from flora.bands import RGB_BANDS, SAR_BANDS
 from flora.checkpoint import Checkpoint
 from flora.errors import ConfigError, InputError
 from flora.model import FLoRA, ModelConfig
 from flora.model.unet import UNET_PRESETS, UNet
+from flora.raster import open_optical, open_sar
 from flora.scene import predict
 from flora.scene.precision import choose_device, choose_precision
 from flora.scene.predict import needed_part
@@ -225,6 +231,21 @@ def test_weights_and_inputs_are_told_apart() -> None:
     two = predict(other, StandInCheckpoint(StandIn(seed=1)), tile=32).attrs
     assert one["weights_sha256"] != two["weights_sha256"]
     assert one["inputs"] != two["inputs"]
+
+
+def test_paths_are_opened_as_by_hand(tmp_path: Path) -> None:
+    radar = write(tmp_path / "a.tif", backscatter(), names=SAR_BANDS, tags={"UNITS": "dB"})
+    stored = np.random.default_rng(0).integers(300, 3000, (3, 30, 40), dtype=np.uint16)
+    finer = Affine(GRID.a / 1.2, 0, GRID.c, 0, GRID.e / 1.2, GRID.f)
+    image = write(tmp_path / "o.tif", stored, names=RGB_BANDS, transform=finer)
+    scene = open_sar(str(radar))
+    optical = open_optical(image, scene.odc.geobox)
+    by_hand = predict(scene, StandInCheckpoint(), optical=optical, tile=32, precision="fp32")
+    by_path = predict(str(radar), StandInCheckpoint(), optical=image, tile=32, precision="fp32")
+    assert largest_difference(by_path.compute(), by_hand.compute()) == 0
+    assert by_path.attrs["optical_image"] == by_hand.attrs["optical_image"] != {}
+    with pytest.raises(InputError, match=r"'nowhere.tif' does not exist"):
+        predict("nowhere.tif", StandInCheckpoint())
 
 
 def test_faults_are_told() -> None:

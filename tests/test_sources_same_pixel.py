@@ -15,9 +15,10 @@ from stac_files import footprint, sar_item, serve_api
 from test_fetch import DAYS, TIME
 from web_server import Web, serving
 
+from flora import transfer
 from flora.checkpoint import Checkpoint
 from flora.chip import collate
-from flora.data import open_dataset, transfer
+from flora.data import open_dataset
 from flora.model import FLoRA
 from flora.raster import open_sar
 from flora.scene import predict

@@ -6,9 +6,10 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 import flora
 from flora.errors import FloraError
@@ -16,8 +17,21 @@ from flora.memory import keep_memory
 
 DONE, FAULT, INTERRUPTED = 0, 1, 130  # 2, wrong usage, is typer's own
 
+# What most people come for stands first in the help.
+ORDER = ("predict", "flood", "fetch", "info", "vectors", "zones", "styles", "report", "catalog", "demo")
+
+
+class Verbs(TyperGroup):
+    """The verbs in the order of `ORDER`, then all others."""
+
+    def list_commands(self, ctx: Any) -> list[str]:
+        """Gives the names of the verbs as the help lists them."""
+        return sorted(super().list_commands(ctx), key=lambda verb: (*ORDER, verb).index(verb))
+
+
 app = typer.Typer(
     name="flora",
+    cls=Verbs,
     help="From one Sentinel-1 scene: the optical picture a person would have seen, and the flood-water map.",
     no_args_is_help=True,
     add_completion=False,

@@ -10,8 +10,7 @@ import typer
 
 from flora.cli.bench import bench
 from flora.cli.console import say
-
-ENVIRONMENT = "FLORA_DATA"
+from flora.cli.options import ENVIRONMENT
 
 
 @bench.command()

@@ -4,23 +4,19 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from flora.cli.app import FAULT, app
 from flora.cli.console import print_json, print_rows, print_table, progress, say
 from flora.cli.evaluate import Split, dataset_folder
+from flora.cli.options import ENVIRONMENT
 from flora.errors import DataError
-
-if TYPE_CHECKING:
-    pass
 
 data = typer.Typer(no_args_is_help=True, help="Find, check, look at and prepare datasets; simulate scenes.")
 app.add_typer(data, name="data")
 
-# Where datasets are looked for when no folder is named.
-ENVIRONMENT = "FLORA_DATA"
 Root = Annotated[Path, typer.Option(envvar=ENVIRONMENT, help="Folder of dataset folders.")]
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 # Simulated chips: side, px, of one place each, and how many are trained on for one that validates.

@@ -10,6 +10,7 @@ import typer
 
 from flora.cli.app import app
 from flora.cli.console import say
+from flora.cli.options import ENVIRONMENT
 from flora.errors import DataError, OutputError
 
 
@@ -36,7 +37,10 @@ REPORT = ("report.json", "report.md", "chips.png")
 @app.command()
 def evaluate(
     data: Annotated[str, typer.Option(help="Dataset, as `flora data list` names it.")],
-    root: Annotated[Path, typer.Option(help="Folder of the dataset, or the folder of all datasets.")],
+    root: Annotated[
+        Path,
+        typer.Option(envvar=ENVIRONMENT, help="Folder of the dataset, or the folder of all datasets."),
+    ],
     out: Annotated[Path, typer.Option(help="Folder that report.json, report.md and chips.png go into.")],
     split: Annotated[Split, typer.Option(help="Part of the dataset.")] = Split.TEST,
     weights: Annotated[Path | None, typer.Option(help="Weights file; left out, those shipped.")] = None,

@@ -90,7 +90,9 @@ def of_result(path: Path) -> dict[str, Any]:
     model = summary.pop("model", None)
     model = model if isinstance(model, dict) else {}
     weights = {"weights": model.get("weights"), "weights_sha256": model.get("weights_sha256")}
-    return {key: _plain(value) for key, value in (summary | weights).items() if value not in (None, "")}
+    return {
+        key: _plain(value) for key, value in (summary | weights).items() if value not in (None, "", [], {})
+    }
 
 
 def of_pack(path: Path) -> dict[str, Any]:
@@ -154,7 +156,7 @@ def _file_facts(file: str) -> dict[str, Any]:
 def _plain(value: Any) -> str:
     """Gives a nested value on one line, numbers short."""
     if isinstance(value, dict):
-        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items())
+        return ", ".join(f"{key} {_plain(inner)}" for key, inner in value.items() if inner is not None)
     if isinstance(value, list):
         return ", ".join(_plain(inner) for inner in value)
     return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
 COMPUTING, READING, WRITING = "Computing", "Reading the scene", "Writing"
 PLACE = "A place and a date"
 
+# Where datasets are looked for when no folder is named.
+ENVIRONMENT = "FLORA_DATA"
+
 
 def option(help_: str, panel: str | None = None, *names: str, **more: Any) -> Any:
     """Gives an option with its help text, and the panel that it is listed in."""

@@ -8,7 +8,7 @@ from typing import ClassVar, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from flora.bands import OPTICAL_BANDS, SAR_BANDS
+from flora.bands import OPTICAL_BANDS, SAR_BANDS, SENTINEL2_DN
 from flora.chip import Chip
 from flora.data.dataset import ChipDataset, Record
 from flora.data.index_label import index_water
@@ -72,7 +72,7 @@ class BioMassters(ChipDataset):
         water = water_valid = None
         if record.event in LAKES:
             green, nir, swir = (
-                bands[name].astype(np.float32) / np.float32(10000) for name in ("green", "nir", "swir")
+                bands[name].astype(np.float32) / np.float32(SENTINEL2_DN) for name in ("green", "nir", "swir")
             )
             water, water_valid = index_water(green, nir, swir, clear)
         return Chip(

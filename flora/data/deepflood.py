@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flora.bands import OPTICAL_BANDS, SAR_BANDS
-from flora.chip import Chip
+from flora.chip import Chip, pad
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import optical_layer, pad_chip, sar_layer
+from flora.data.layers import optical_layer, sar_layer
 from flora.data.read import opened
 from flora.errors import DataError
 
@@ -115,7 +115,7 @@ class DeepFlood(ChipDataset):
             water=(water & known).astype(np.uint8),
             water_valid=known,
         )
-        return pad_chip(chip, WINDOW, WINDOW)
+        return pad(chip, WINDOW, WINDOW)
 
     def context(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Reads `inundated_vegetation`, the share of each pixel, (H, W), without the padding of an edge window."""
@@ -175,6 +175,9 @@ def mask_on_grid(record: Record) -> NDArray[np.uint8]:
     """Samples the mask's codes 5 x 5 times in each radar pixel of a window, (5 H, 5 W); 255 outside the mask.
 
     A declared no-data value of 0 to 3 is not believed: these are codes.
+
+    Raises:
+        DataError: The mask or the radar has no coordinate system.
     """
     from rasterio.enums import Resampling
     from rasterio.vrt import WarpedVRT

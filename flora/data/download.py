@@ -15,11 +15,11 @@ from typing import Final
 
 import requests
 
-from flora.data import transfer
+from flora import transfer
 from flora.data.registry import DATASETS
 from flora.data.sources import SOURCES, RemoteFile, chosen
-from flora.data.transfer import bare, get, open_session, why_failed
 from flora.errors import DataError, OutputError, RemoteError
+from flora.transfer import bare, get, open_session, why_failed
 
 Progress = Callable[[int, int], None]
 

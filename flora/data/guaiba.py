@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flora.chip import Chip
+from flora.chip import Chip, pad
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import display_layer, pad_chip, sar_layer, water_layer
+from flora.data.layers import display_layer, sar_layer, water_layer
 from flora.data.read import Window, read_bands, read_mask
 
 Bool = NDArray[np.bool_]
@@ -109,7 +109,7 @@ class Guaiba(ChipDataset):
             water=water,
             water_valid=water_valid,
         )
-        return pad_chip(chip, WINDOW, WINDOW)
+        return pad(chip, WINDOW, WINDOW)
 
     def read_label(self, record: Record) -> NDArray[np.integer]:
         """Reads the weak label's codes within the record's window."""

@@ -120,7 +120,11 @@ def read_index(folder: Path) -> PackIndex:
 
 
 def find_packs(root: Path) -> list[Path]:
-    """Gives the packs at `root`: itself, or its subfolders in the order of their names."""
+    """Gives the packs at `root`: itself, or its subfolders in the order of their names.
+
+    Raises:
+        DataError: There is none.
+    """
     if (root / INDEX_NAME).is_file():
         return [root]
     packs = sorted(path.parent for path in root.glob(f"[!.]*/{INDEX_NAME}"))

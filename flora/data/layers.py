@@ -3,31 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final, TypeVar
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from flora.atmosphere import surface_reflectance
-from flora.bands import OPTICAL_BANDS, SAR_BANDS
-from flora.chip import Chip
+from flora.bands import DB_RANGE, DISPLAY_GAIN, OPTICAL_BANDS, PAINTED_WHITE, SAR_BANDS, SENTINEL2_DN
 
 Float = NDArray[np.float32]
 Bool = NDArray[np.bool_]
 Byte = NDArray[np.uint8]
 Numbers = NDArray[np.integer]
-Number = TypeVar("Number", bound=np.generic)
 
-# Backscatter outside this is no measurement, dB, both ends included; as in `flora.raster`.
-DB_RANGE: Final = (-60.0, 40.0)
 # Pseudo dB of 8-bit grey: its 255 steps are taken for these 30 dB, since the true stretch is unknown.
 GREY_RANGE_DB: Final = 30.0
 # Three quarters of a scene are darker than this, dB: about the same in calibrated scenes of farms, woods and towns.
 BRIGHT_DB: Final = {"VV": -9.0, "VH": -15.5}
-# True-colour display pictures show reflectance multiplied by this, clipped at 1, as 8 bits.
-DISPLAY_GAIN: Final = 3.5
-# From this in all three bands; JPEG leaves painted white a little below 255. As in `flora.raster`.
-PAINTED_WHITE: Final = 250
 
 
 def sar_layer(
@@ -140,7 +132,7 @@ def sentinel2_layer(
         toa: The numbers are of the top of the atmosphere (L1C) and are brought to the surface.
     """
     present = np.any([numbers != 0 for numbers in bands.values()], axis=0)
-    reflectance = {name: _scaled(numbers, 10000) for name, numbers in bands.items()}
+    reflectance = {name: _scaled(numbers, SENTINEL2_DN) for name, numbers in bands.items()}
     if toa:
         reflectance = {name: surface_reflectance(values, name) for name, values in reflectance.items()}
     return optical_layer(reflectance, present if valid is None else present & valid)
@@ -180,31 +172,3 @@ def water_layer(
     """
     wet = np.isin(label, water)
     return wet.astype(np.uint8), wet | np.isin(label, land)
-
-
-def pad_chip(chip: Chip, height: int, width: int) -> Chip:
-    """Widens a chip below and to the right with invalid pixels, as if the ground beyond were unseen.
-
-    Args:
-        chip: No larger than the size asked for.
-        height: Rows of the result, px.
-        width: Columns of the result, px.
-    """
-    if chip.shape == (height, width):
-        return chip
-
-    def pad(layer: NDArray[Number]) -> NDArray[Number]:
-        rows, cols = height - layer.shape[-2], width - layer.shape[-1]
-        return np.pad(layer, [(0, 0)] * (layer.ndim - 2) + [(0, rows), (0, cols)])
-
-    return Chip(
-        sar=pad(chip.sar),
-        sar_valid=pad(chip.sar_valid),
-        meta=chip.meta,
-        optical=None if chip.optical is None else pad(chip.optical),
-        optical_valid=None if chip.optical_valid is None else pad(chip.optical_valid),
-        prior=None if chip.prior is None else pad(chip.prior),
-        prior_valid=None if chip.prior_valid is None else pad(chip.prior_valid),
-        water=None if chip.water is None else pad(chip.water),
-        water_valid=None if chip.water_valid is None else pad(chip.water_valid),
-    )

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import ndimage
 
-from flora.bands import OPTICAL_BANDS, SENTINEL2_L1C, SENTINEL2_OFFSET, sentinel2_index
+from flora.bands import OPTICAL_BANDS, SENTINEL2_DN, SENTINEL2_L1C, SENTINEL2_OFFSET, sentinel2_index
 from flora.data.index_label import index_water
 
 Float = NDArray[np.float32]
@@ -55,7 +55,8 @@ def cloud(numbers: NDArray[np.integer]) -> Bool:
         True where a picture of the ground must not be trusted, (H, W).
     """
     blue, red = (
-        numbers[sentinel2_index(name)].astype(np.float32) / np.float32(10000) for name in ("blue", "red")
+        numbers[sentinel2_index(name)].astype(np.float32) / np.float32(SENTINEL2_DN)
+        for name in ("blue", "red")
     )
     bright = (blue > CLOUD_BLUE) & (red < 1.35 * blue)
     core = ndimage.binary_opening(bright, iterations=2)
@@ -73,7 +74,7 @@ def index_label(numbers: NDArray[np.integer]) -> tuple[NDArray[np.uint8], Bool]:
     """
     bands = [numbers[sentinel2_index(name)] for name in ("green", "nir", "swir")]
     clear = (np.stack(bands) > 0).all(axis=0) & ~cloud(numbers)
-    green, nir, swir = (band.astype(np.float32) / np.float32(10000) for band in bands)
+    green, nir, swir = (band.astype(np.float32) / np.float32(SENTINEL2_DN) for band in bands)
     water, valid = index_water(green, nir, swir, clear)
     firm = ndimage.median_filter(water, 3)
     return np.where(firm == water, water, 0).astype(np.uint8), valid & (firm == water)

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw
 
+from flora.bands import DISPLAY_GAIN
 from flora.chip import Chip
 from flora.data.dataset import Split
-from flora.data.layers import DISPLAY_GAIN
 from flora.data.registry import open_dataset
 from flora.errors import DataError, OutputError
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import ClassVar, Final
 
-from flora.chip import Chip
+from flora.chip import Chip, pad
 from flora.data.dataset import ChipDataset, Footprint, Record
-from flora.data.layers import bright_grey, display_layer, pad_chip, pseudo_decibel, sar_layer
+from flora.data.layers import bright_grey, display_layer, pseudo_decibel, sar_layer
 from flora.data.read import read_colour, read_grey
 
 WINDOW: Final = 512
@@ -65,4 +65,4 @@ class Sih1733(ChipDataset):
         optical, optical_valid = display_layer(read_colour(record.files["optical"])[inside])
         meta = self._meta(record, sar_radiometry="stretched", optical_radiometry="display", pixel_m=PIXEL_M)
         chip = Chip(sar=sar, sar_valid=sar_valid, meta=meta, optical=optical, optical_valid=optical_valid)
-        return pad_chip(chip, WINDOW, WINDOW)
+        return pad(chip, WINDOW, WINDOW)

@@ -15,8 +15,8 @@ from urllib.parse import quote, urlencode
 import requests
 
 from flora.data.sen1floods11 import EVENT_OF_PREFIX, EVENTS_FOLDER, SPLITS_FOLDER
-from flora.data.transfer import bare, get_json
 from flora.errors import DataError, RemoteError
+from flora.transfer import bare, get_json
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from flora.chip import Batch, Chip, ChipMeta, collate
+from flora.chip import Chip, ChipMeta, collate, pad
 from flora.errors import DataError
 from flora.evaluate.picture import Gallery
 from flora.evaluate.predictor import Prediction, Predictor
@@ -20,8 +20,6 @@ from flora.metrics.summary import Statistics, summarize, total
 
 Unit = Literal["events", "chips"]
 ReferenceWater = Callable[[Chip], NDArray[np.bool_] | None]
-
-LAYERS = ("sar", "optical", "prior", "water")
 
 
 def evaluate(
@@ -116,7 +114,8 @@ def answer_chip(predictor: Predictor, chip: Chip, grid: int = 1, margin: int = 0
     Raises:
         DataError: The answer is not on the grid that was asked for.
     """
-    batch = _padded(chip, grid, margin)
+    height, width = (-(-(side + 2 * margin) // grid) * grid for side in chip.shape)
+    batch = collate([pad(chip, height, width, margin)])
     answer = predictor(batch)
     size = tuple(batch.sar.shape[-2:])
     for layer in (answer.probability, answer.optical, answer.spread):
@@ -129,20 +128,6 @@ def answer_chip(predictor: Predictor, chip: Chip, grid: int = 1, margin: int = 0
     rows, columns = slice(margin, margin + height), slice(margin, margin + width)
     layers = (answer.probability, answer.optical, answer.spread)
     return Prediction(*(None if layer is None else layer[..., rows, columns].cpu() for layer in layers))
-
-
-def _padded(chip: Chip, grid: int, margin: int) -> Batch:
-    """Puts a chip into a larger one whose other pixels are invalid."""
-    before = (margin, margin)
-    after = tuple(margin + (-(side + 2 * margin)) % grid for side in chip.shape)
-    frame = list(zip(before, after, strict=True))
-    layers = {}
-    for layer in LAYERS:
-        for name in (layer, f"{layer}_valid"):
-            array = getattr(chip, name)
-            if array is not None:
-                layers[name] = np.pad(array, [(0, 0)] * (array.ndim - 2) + frame)
-    return collate([Chip(meta=chip.meta, **layers)])
 
 
 def _groups(metas: Sequence[ChipMeta]) -> list[tuple[Level, list[int]]]:

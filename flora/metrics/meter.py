@@ -176,7 +176,11 @@ class Meter:
 
     @property
     def statistics(self) -> dict[str, Float]:
-        """What was gathered, by name, (chips, ...), in the order of the updates."""
+        """What was gathered, by name, (chips, ...), in the order of the updates.
+
+        Raises:
+            DataError: No chip was added.
+        """
         if not self._updates:
             raise DataError(
                 "No chip was measured; expected one at least. Check the split and the data folder."

@@ -7,6 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.bands import DISPLAY_GAIN
 from flora.products.layers import WATER, WATER_COLORS
 
 Picture = NDArray[np.uint8]  # (H, W, 3)
@@ -15,9 +16,6 @@ Picture = NDArray[np.uint8]  # (H, W, 3)
 VV_RANGE: Final = (-22.0, -2.0)
 VH_RANGE: Final = (-28.0, -8.0)
 RATIO_RANGE: Final = (2.0, 14.0)
-
-# Gain from reflectance to display: the one of Sentinel-2's true-colour images is of this size.
-GAIN: Final = 3.5
 
 NO_DATA_COLOR: Final = (214, 214, 211)
 WATER_COLOR: Final = WATER_COLORS[WATER][:3]
@@ -50,7 +48,7 @@ def optical_colors(reflectance: NDArray[np.float32]) -> Picture:
     Returns:
         (H, W, 3).
     """
-    return _finish(np.moveaxis(np.clip(reflectance * GAIN, 0, 1), 0, -1))
+    return _finish(np.moveaxis(np.clip(reflectance * DISPLAY_GAIN, 0, 1), 0, -1))
 
 
 def water_over(picture: Picture, share: NDArray[np.float32]) -> Picture:

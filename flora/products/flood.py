@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import dask.array as da
 import numpy as np
 import xarray as xr
-from odc.geo.geobox import GeoBox
 
 from flora.errors import ConfigError
 from flora.products.flooddata import flood_dataset
@@ -17,16 +15,15 @@ from flora.products.floodground import open_cover, open_elevation
 from flora.products.floodreference import find_reference
 from flora.products.tileflags import TileFlags, flag_layers
 from flora.products.water import OCCURRENCE, change, likelihood, observed_flood, observed_water
-from flora.raster import open_optical, open_sar
 from flora.raster.align import align_scene
 from flora.raster.context import grid_of
 from flora.raster.file import describe
 from flora.scene import DEFAULT_TILE, predict
+from flora.scene.given import Picture, Scene, load_weights, open_scene
 
 if TYPE_CHECKING:
     from flora.checkpoint import Checkpoint
 
-Scene = xr.Dataset | str | Path | Sequence[str | Path]
 Raster = xr.DataArray | str | Path
 
 
@@ -36,7 +33,7 @@ def map_flood(
     reference_water: Raster | None = None,
     dem: Raster | None = None,
     land_cover: Raster | None = None,
-    optical: xr.Dataset | str | Path | None = None,
+    optical: Picture | None = None,
     weights: Checkpoint | Path | str | None = None,
     *,
     reference_threshold: float | None = None,
@@ -56,7 +53,8 @@ def map_flood(
         reference_water: Water that is there without a flood: a mask of 0 and 1, or JRC occurrence in %.
         dem: Elevation in m, to exclude steep slopes.
         land_cover: ESA WorldCover codes, to exclude towns and dense vegetation.
-        optical: An optical picture of these days or from before; helps the network.
+        optical: An optical picture of these days or from before, which helps the network: as from
+            `flora.open_optical` on the grid of `after`, or a file on any grid.
         weights: Checkpoint; None for the one that comes with FLoRA.
         reference_threshold: Occurrence from which water counts as reference, %; None for 50 where `reference_water`
             is one by its values. Give it where an occurrence nowhere exceeds 1 %, or it is taken for a mask.
@@ -77,9 +75,9 @@ def map_flood(
         ConfigError: The threshold is no percentage, or tile, device or precision cannot be.
     """
     _check_threshold(reference_threshold)
-    scene = _opened(after)
+    scene = open_scene(after)
     geobox = grid_of(scene["VV"])
-    earlier = align_scene(_opened(before), scene) if before is not None else None
+    earlier = align_scene(open_scene(before), scene) if before is not None else None
     context = TileFlags(
         scene=scene,
         before=earlier,
@@ -87,9 +85,9 @@ def map_flood(
         dem=open_elevation(dem, geobox),
         cover=open_cover(land_cover, geobox),
     )
-    checkpoint = _checkpoint(weights)
+    checkpoint = load_weights(weights)
     settings: dict[str, Any] = {"tile": tile, "device": device, "precision": precision, "tta": tta}
-    prediction = predict(scene, checkpoint, optical=_picture(optical, geobox), **settings)
+    prediction = predict(scene, checkpoint, optical=optical, **settings)
     water = _water(prediction)
     older = _water(predict(earlier, checkpoint, **settings)) if earlier is not None else None
     reference, told = find_reference(reference_water, older, geobox, water, reference_threshold)
@@ -120,26 +118,6 @@ def _check_threshold(percent: float | None) -> None:
             f"The reference threshold is {percent:g}; expected an occurrence above 0 and up to 100 %, such as "
             f"{OCCURRENCE:g}."
         )
-
-
-def _opened(scene: Scene) -> xr.Dataset:
-    return scene if isinstance(scene, xr.Dataset) else open_sar(scene)
-
-
-def _checkpoint(weights: Checkpoint | Path | str | None) -> Checkpoint:
-    """Loads once what both dates use."""
-    if weights is None or isinstance(weights, str | Path):
-        from flora.checkpoint import load
-
-        return load(weights)
-    return weights
-
-
-def _picture(optical: xr.Dataset | str | Path | None, geobox: GeoBox) -> xr.Dataset | None:
-    if optical is None or isinstance(optical, xr.Dataset):
-        return optical
-    picture: xr.Dataset = open_optical(optical, geobox, crs_required=False)
-    return picture
 
 
 def _water(prediction: xr.Dataset) -> da.Array:

@@ -84,7 +84,8 @@ def run_flood(
     if optical_mask is not None and optical is None:
         raise InputError("A mask was given without the optical image that it masks; give both or neither.")
     options = {"bands": bands, "scale": scale, "crs_required": not no_crs}
-    scene = open_sar(after, **options)  # type: ignore[arg-type]
+    reading = {"bands": list(bands) if bands else None, "scale": scale}
+    scene = open_sar(after, **options).assign_attrs(reading=reading)  # type: ignore[arg-type]
     require_free(Path(out).expanduser() / str(scene.attrs["name"]), overwrite)
     earlier = None
     if before is not None:

@@ -10,7 +10,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import NDArray
 
-from flora.bands import RGB_BANDS
+from flora.bands import DISPLAY_GAIN, RGB_BANDS
 from flora.products.colors import optical_colors
 from flora.products.layers import LAND, NO_DATA, WATER, WATER_COLORS, Layer, origin_words, reflectance_layer
 from flora.products.layerstyle import CLASSES, flag_combinations
@@ -80,7 +80,7 @@ def _display(reflectance: da.Array) -> da.Array:
 
 def _display_spec(flood: xr.Dataset, tags: dict[str, str]) -> CogSpec:
     origin = origin_words(bool(flood.attrs["optical_prior"]))
-    note = f"true colour for the eye, reflectance x 3.5 x 255; reconstructed {origin}"
+    note = f"true colour for the eye, reflectance x {DISPLAY_GAIN:g} x 255; reconstructed {origin}"
     return CogSpec("uint8", RGB_BANDS, nodata=DISPLAY_NO_DATA, rgb=True, tags=tags | {"NOTE": note})
 
 

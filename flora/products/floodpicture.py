@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from PIL import Image
 
-from flora.products.colors import GAIN, NO_DATA_COLOR, WATER_COLOR, Picture, radar_colors
+from flora.bands import DISPLAY_GAIN
+from flora.products.colors import NO_DATA_COLOR, WATER_COLOR, Picture, radar_colors
 from flora.products.figure import Panel, Words, draw_sheet
 from flora.products.floodsummary import FloodSummary
 from flora.products.layers import WATER, origin_words
@@ -50,7 +51,7 @@ def write_flood_quicklook(
     titled = [] if before is None else [(_radar_words("Radar, before", before), before)]
     titled.append((_radar_words("Radar", scene), scene))
     shown = [(words, radar_colors(thin_radar(radar, factor))) for words, radar in titled]
-    note = f"{origin_words(summary.optical_prior)}; reflectance 0…{1 / GAIN:.2f}"
+    note = f"{origin_words(summary.optical_prior)}; reflectance 0…{1 / DISPLAY_GAIN:.2f}"
     shown.append((("Optical, reconstructed", note), optical))
     shown.append(
         (

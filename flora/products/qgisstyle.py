@@ -7,7 +7,7 @@ from xml.etree import ElementTree as Xml
 
 import numpy as np
 
-from flora.products.colors import GAIN
+from flora.bands import DISPLAY_GAIN
 from flora.products.layers import WATER_COLORS
 from flora.products.layerstyle import (
     BITS,
@@ -120,7 +120,9 @@ def _picture(file: RasterFile) -> Xml.Element:
     for color in ("red", "green", "blue"):
         stretch = Xml.SubElement(renderer, f"{color}ContrastEnhancement")
         Xml.SubElement(stretch, "minValue").text = "0"
-        Xml.SubElement(stretch, "maxValue").text = f"{1 / GAIN if file.bands[0].scale != 1 else 255:g}"
+        Xml.SubElement(
+            stretch, "maxValue"
+        ).text = f"{1 / DISPLAY_GAIN if file.bands[0].scale != 1 else 255:g}"
         Xml.SubElement(stretch, "algorithm").text = "StretchToMinimumMaximum"
     return renderer
 

@@ -11,8 +11,8 @@ from odc.geo.geobox import GeoBox
 from PIL import Image
 
 import flora
+from flora.bands import DISPLAY_GAIN
 from flora.products.colors import (
-    GAIN,
     NO_DATA_COLOR,
     RATIO_RANGE,
     VH_RANGE,
@@ -152,7 +152,7 @@ def _captions(summary: Summary) -> list[tuple[str, str]]:
     source = origin_words(summary.optical_prior)
     return [
         ("Radar", " · ".join(bands) + " dB"),
-        ("Optical, reconstructed", f"{source}; reflectance 0…{1 / GAIN:.2f}"),
+        ("Optical, reconstructed", f"{source}; reflectance 0…{1 / DISPLAY_GAIN:.2f}"),
         ("Water", f"probability ≥ {summary.threshold:.2f}, over the reconstructed picture"),
     ]
 

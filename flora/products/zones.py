@@ -76,7 +76,22 @@ def count_zones(
     land_cover: str | Path | None = None,
     block: int = BLOCK,
 ) -> list[Figures]:
-    """Counts as `write_zones` does, and writes nothing."""
+    """Counts as `write_zones` does, and writes nothing.
+
+    Args:
+        folder: A finished result.
+        zones: Polygons of any form that GDAL reads; None for the whole scene alone.
+        name_field: Field with the names of the zones.
+        population: A raster of people a cell.
+        land_cover: A raster of ESA WorldCover codes.
+        block: Side of the blocks that are read, px; changes memory, not the figures.
+
+    Returns:
+        The row `overall`, then one a zone, in the order of the file.
+
+    Raises:
+        InputError: Something cannot be read, or lies elsewhere.
+    """
     result = open_result(folder)
     source = _Source(result, population, land_cover)
     known = read_zones(zones, name_field, source.geobox) if zones else []

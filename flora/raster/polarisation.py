@@ -45,8 +45,9 @@ def find_polarisations(
 
     Args:
         files: One file of several bands, or one file a band.
-        bands: Either the names of the files' bands in their order, such as `VH, VV` or `angle, VV, VH`; or which
-            band is VV and which is VH, by description or by number from 1, such as `VV_post, VH_post` or `2, 1`.
+        bands: A list, or one text with commas: either the names of the files' bands in their order, such as `VH, VV`
+            or `angle, VV, VH`; or which band is VV and which is VH, by description or by number from 1, such as
+            `VV_post, VH_post` or `2, 1`.
 
     Returns:
         VV and VH with their bands, and a sentence that says how they were found.
@@ -56,7 +57,7 @@ def find_polarisations(
     """
     layers = [Layer(file, band) for file in files for band in file.bands]
     if bands:
-        chosen = _as_asked(layers, list(bands))
+        chosen = _as_asked(layers, bands.split(",") if isinstance(bands, str) else list(bands))
         return chosen, _sentence(chosen, "as given by --bands")
     if len(layers) == 1:
         raise InputError(

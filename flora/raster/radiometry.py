@@ -13,14 +13,12 @@ from typing import Final, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.bands import DB_RANGE
 from flora.errors import InputError
 from flora.raster.file import Values
 from flora.raster.polarisation import Layer
 
 Quantity = Literal["db", "power", "amplitude"]
-
-# Backscatter outside this is no measurement, dB, both ends included.
-DB_RANGE: Final = (-60.0, 40.0)
 
 # Keys under which files state what their values are, in lower case.
 SCALE_TAGS: Final = ("units", "unit", "sar_scale", "scale", "radiometric_scale", "backscatter_units")

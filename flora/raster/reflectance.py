@@ -10,8 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from flora.bands import (
+    DISPLAY_GAIN,
     OPTICAL_BANDS,
+    PAINTED_WHITE,
     RGB_BANDS,
+    SENTINEL2_DN,
     SENTINEL2_L1C,
     SENTINEL2_NAMES,
     SENTINEL2_OFFSET,
@@ -22,10 +25,8 @@ from flora.raster.file import RasterFile
 from flora.raster.polarisation import Layer
 from flora.raster.sampled import sample_of
 
-# Number that stands for a reflectance of 1. Sentinel-2 products multiply by 10000; true-colour pictures in 8 bits are
-# brightened by 3.5, as Copernicus browsers do.
-DN_16_BIT: Final = 10000.0
-DN_8_BIT: Final = 3.5 * 255
+# Number that stands for a reflectance of 1 in true-colour pictures of 8 bits.
+DN_8_BIT: Final = 255 * DISPLAY_GAIN
 
 # Sentinel-2's own true-colour picture, TCI: the reflectance that its 255 stands for, by level. L2A's name ends with a
 # pixel size, L1C's granules have none.
@@ -40,9 +41,6 @@ LARGEST_REFLECTANCE_MEDIAN: Final = 2.0
 # Reflectance outside this is a fill value that nobody declared (-9999, 65535): shadow from which too much air was taken
 # off is not so far below 0, nor is the brightest cloud, sunlit snow or glint so far above 1.
 POSSIBLE: Final = (-0.2, 2.5)
-
-# Clouds are often painted white in 8-bit pictures; JPEG leaves the white a little below 255.
-PAINTED_WHITE: Final = 250
 
 # B5, B08, B8A: a description that tells which band it is.
 BAND_CODE: Final = re.compile(r"\bB\d+A?\b", re.IGNORECASE)
@@ -69,7 +67,8 @@ def find_optical_bands(
 
     Args:
         files: One file of several bands, or one file a band.
-        bands: Names of the files' bands in their order, such as `blue, green, red, nir`; other names are passed over.
+        bands: Names of the files' bands in their order, a list or one text with commas, such as
+            `blue, green, red, nir`; other names are passed over.
 
     Returns:
         The bands by name, in the order of `OPTICAL_BANDS`, and a sentence that says how they were found.
@@ -79,7 +78,8 @@ def find_optical_bands(
     """
     layers = [Layer(file, band) for file in files for band in file.bands]
     if bands:
-        names, how = [name.strip().lower() for name in bands], "as given by --bands"
+        given = bands.split(",") if isinstance(bands, str) else bands
+        names, how = [name.strip().lower() for name in given], "as given by --bands"
     elif any(named := [_name(layer) for layer in layers]):
         names, how = named, "by name"
     elif {layer.band.color for layer in layers} >= set(RGB_BANDS):
@@ -136,15 +136,21 @@ def reflectance_scale(layers: dict[str, Layer], scale: float | None = None) -> t
         why = f"Sentinel-2's true-colour picture of {level}, whose 255 is {TRUE_COLOUR_TOP[level]}"
         return divisor, f"Divided by {divisor:g}: {why}."
     if dtype == np.uint8:
-        return DN_8_BIT, f"Divided by {DN_8_BIT:g}: 8-bit true colour, taken as 255 x 3.5 x reflectance."
+        return (
+            DN_8_BIT,
+            f"Divided by {DN_8_BIT:g}: 8-bit true colour, taken as 255 x {DISPLAY_GAIN:g} x reflectance.",
+        )
     if np.issubdtype(dtype, np.integer):
         return (
-            DN_16_BIT,
-            f"Divided by {DN_16_BIT:g}: whole numbers of {dtype.itemsize * 8} bits, as in Sentinel-2.",
+            SENTINEL2_DN,
+            f"Divided by {SENTINEL2_DN:g}: whole numbers of {dtype.itemsize * 8} bits, as in Sentinel-2.",
         )
     sample = _plausible(sample_of(layer))
     if sample.size and float(np.median(sample)) > LARGEST_REFLECTANCE_MEDIAN:
-        return DN_16_BIT, f"Divided by {DN_16_BIT:g}: a median of {np.median(sample):.4g} is no reflectance."
+        return (
+            SENTINEL2_DN,
+            f"Divided by {SENTINEL2_DN:g}: a median of {np.median(sample):.4g} is no reflectance.",
+        )
     return 1.0, "Taken as reflectance: floating-point values of that size."
 
 
@@ -212,7 +218,7 @@ def _darkest(layer: Layer) -> float:
 
 def _plausible(sample: NDArray[np.float64]) -> NDArray[np.float64]:
     """Leaves out the fill values that nobody declared, of numbers or of reflectance."""
-    return sample[(sample >= POSSIBLE[0] * DN_16_BIT) & (sample <= POSSIBLE[1] * DN_16_BIT)]
+    return sample[(sample >= POSSIBLE[0] * SENTINEL2_DN) & (sample <= POSSIBLE[1] * SENTINEL2_DN)]
 
 
 def possible(reflectance: NDArray[np.float64]) -> NDArray[np.bool_]:

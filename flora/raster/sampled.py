@@ -21,10 +21,11 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from flora.bands import DB_RANGE
 from flora.errors import InputError
 from flora.raster.file import RasterFile
 from flora.raster.polarisation import Layer
-from flora.raster.radiometry import DB_RANGE, Quantity, Radiometry, to_db
+from flora.raster.radiometry import Quantity, Radiometry, to_db
 
 NEGATIVE_SHARE: Final = 0.05
 LARGEST_MEDIAN: Final = 5.0

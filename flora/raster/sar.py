@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from odc.geo.geobox import GeoBox
 from odc.geo.xr import xr_coords
 
-from flora.bands import SAR_BANDS
+from flora.bands import DB_RANGE, SAR_BANDS
 from flora.errors import InputError
 from flora.raster.file import RasterFile, describe, file_name, is_address
 from flora.raster.folder import Files, Paths, pieces_of
@@ -23,7 +23,7 @@ from flora.raster.lazy import Band, blocks_from_centre, chunks_of, cut, lazy, sp
 from flora.raster.naming import acquisition_time, require_one_date, scene_name
 from flora.raster.pieces import PiecedBand, lay_out, require_one_pass
 from flora.raster.polarisation import BY_CONVENTION, Layer, find_polarisations
-from flora.raster.radiometry import DB_RANGE, Declaration, Radiometry, asked, declared, to_db
+from flora.raster.radiometry import Declaration, Radiometry, asked, declared, to_db
 from flora.raster.safe import find_safe, open_grd, require_no_choice, tags_of
 from flora.raster.sampled import NOTHING_TO_JUDGE, contradiction, judge, require_order, zeros_are_fill
 

@@ -17,9 +17,10 @@ from dask.delayed import delayed
 from numpy.typing import NDArray
 
 from flora.bands import OPTICAL_BANDS, RGB_BANDS, SAR_BANDS
-from flora.errors import ConfigError, InputError
+from flora.errors import ConfigError
 from flora.memory import Shelf
 from flora.scene.backend import choose_backend
+from flora.scene.given import Picture, Scene, load_weights, open_picture, open_scene
 from flora.scene.network import CALLERS, PLANES, TileNetwork
 from flora.scene.precision import choose_device, choose_precision
 from flora.scene.tiling import Tile, Tiling, round_up
@@ -33,10 +34,10 @@ LAYERS = len(PLANES) + len(SAR_BANDS)  # of a tile's block
 
 
 def predict(
-    scene: xr.Dataset,
+    scene: Scene,
     checkpoint: Checkpoint | Path | str | None = None,
     *,
-    optical: xr.Dataset | None = None,
+    optical: Picture | None = None,
     tile: int = DEFAULT_TILE,
     device: str = "auto",
     precision: str = "auto",
@@ -50,15 +51,15 @@ def predict(
     Every tile size gives the same pixels.
 
     Args:
-        scene: `VV`, `VH`, (y, x), dB, NaN where invalid; as from `flora.open_sar`.
+        scene: `VV`, `VH`, (y, x), dB, NaN where invalid; as from `flora.open_sar`, or what that opens.
         checkpoint: Loaded weights, a path to them, or None for those that come with FLoRA.
         optical: `red`, `green`, `blue` and perhaps `nir` on the scene's grid, reflectance, NaN where invalid, as from
-            `flora.open_optical`; None for SAR alone.
+            `flora.open_optical`; or a file of it on any grid; None for SAR alone.
         tile: Side of a tile, px, a multiple of the network's grid.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         precision: `fp32`, `bf16`, or `auto`: bf16 where it is measured to be faster.
         tta: Average over four flips, at four times the cost.
-        backend: `torch`, `onnx`, `openvino`, or `auto`: the one that was measured to be fastest.
+        backend: `torch`, `onnx` or `openvino`; `auto` is torch, which was measured to be fastest.
 
     Returns:
         `water_probability` (y, x), `optical` (band, y, x) in reflectance and `optical_spread` (band, y, x), the Laplace
@@ -68,18 +69,20 @@ def predict(
         `device`, `tta`, `backend`, `optical_prior`, and `optical_image`: what that image was read as.
 
     Raises:
-        InputError: The scene lacks VV or VH, or the optical image lies on another grid.
+        InputError: The scene lacks VV or VH, the optical image lies on another grid, or one of them cannot be read.
         ConfigError: Tile, device, precision or backend cannot be, or the network looks at no optical image.
         CheckpointError: The weights cannot be loaded.
     """
-    rows, cols = _check(scene, optical)
-    loaded = _loaded(checkpoint)
+    scene = open_scene(scene)
+    optical = open_picture(optical, scene)
+    loaded = load_weights(checkpoint)
     model = loaded.model
     if optical is not None and not model.config.sees_optical:
         raise ConfigError(
             f"The network '{model.config.name}' looks at no optical image; leave it out, or use other weights."
         )
-    tiling = Tiling(scene.sizes[rows], scene.sizes[cols], tile, model.grid, model.margin)
+    height, width = scene["VV"].shape
+    tiling = Tiling(height, width, tile, model.grid, model.margin)
     settled = choose_precision(precision, choose_device(device))
     runs_on = choose_backend(backend, choose_device(device), settled)
     network = TileNetwork(loaded, device, settled, tta, runs_on, min(CALLERS, len(tiling)))
@@ -252,30 +255,6 @@ def _dataset(packed: da.Array, scene: xr.Dataset, attrs: dict[str, Any]) -> xr.D
     return predicted
 
 
-def _check(scene: xr.Dataset, optical: xr.Dataset | None) -> tuple[str, str]:
-    missing = [name for name in SAR_BANDS if name not in scene]
-    if missing:
-        raise InputError(
-            f"The scene has {', '.join(map(str, scene.data_vars)) or 'no bands'}; predicting needs VV and VH in dB, "
-            "as flora.open_sar gives them."
-        )
-    rows, cols = (str(dim) for dim in scene["VV"].dims)
-    if optical is not None:
-        absent = [name for name in RGB_BANDS if name not in optical]
-        if absent:
-            raise InputError(
-                f"The optical image lacks {', '.join(absent)}; expected {', '.join(RGB_BANDS)}, and nir where there is "
-                "one, NaN where invalid."
-            )
-        found, expected = optical["red"].shape, scene["VV"].shape
-        if found != expected:
-            raise InputError(
-                f"The optical image is {found[0]} × {found[1]} px, the scene {expected[0]} × {expected[1]} px; "
-                "bring it to the scene's grid with flora.open_optical(path, scene.odc.geobox)."
-            )
-    return rows, cols
-
-
 def _checksum(model: torch.nn.Module) -> str:
     """Tells weights apart, wherever their file lies and whatever it is called."""
     digest = hashlib.sha256()
@@ -290,11 +269,3 @@ def _tokens(scene: xr.Dataset, optical: xr.Dataset | None) -> list[str]:
     arrays = [scene[name].data for name in SAR_BANDS]
     arrays += [band.data for band in optical.data_vars.values()] if optical is not None else []
     return [array.name if isinstance(array, da.Array) else tokenize(array) for array in arrays]
-
-
-def _loaded(checkpoint: Checkpoint | Path | str | None) -> Checkpoint:
-    if checkpoint is None or isinstance(checkpoint, str | Path):
-        from flora.checkpoint import load
-
-        return load(checkpoint)
-    return checkpoint

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Final
 from shapely.geometry import mapping, shape
 from shapely.geometry.base import BaseGeometry
 
-from flora.data import transfer
-from flora.data.transfer import BUSY, bare, is_web, patience, why_failed, why_refused
+from flora import transfer
 from flora.errors import FloraError, InputError, RemoteError
+from flora.transfer import BUSY, bare, is_web, patience, why_failed, why_refused
 
 if TYPE_CHECKING:
     from pystac import Item
@@ -127,7 +127,11 @@ class Catalog:
 
 
 def time_of(item: Item) -> datetime:
-    """Gives when an item was taken, UTC; where only a span is said, its start."""
+    """Gives when an item was taken, UTC; where only a span is said, its start.
+
+    Raises:
+        InputError: The item says no time.
+    """
     time = item.common_metadata.start_datetime or item.datetime
     if time is None:
         raise InputError(f"Item '{item.id}' says no time; expected one. Take another catalogue.")

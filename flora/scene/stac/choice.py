@@ -108,7 +108,16 @@ def span_of(start: str | None, end: str | None, date: str | None) -> tuple[Span,
 
 
 def moment(text: str, option: str, last: bool = False) -> datetime:
-    """Reads a day, or a moment, as UTC; a day stands for its first or its last moment."""
+    """Reads a day, or a moment, as UTC; a day stands for its first or its last moment.
+
+    Args:
+        text: Such as 2024-05-06, or 2024-05-06T08:45:00; without an offset it is UTC.
+        option: Name of the option it came by, for the error.
+        last: A day stands for its last second.
+
+    Raises:
+        InputError: It is no date.
+    """
     try:
         found = datetime.fromisoformat(text)
     except ValueError as error:

@@ -16,7 +16,6 @@ from odc.geo.geobox import GeoBox
 from odc.geo.xr import wrap_xr
 from shapely.geometry import Polygon
 
-from flora.data.transfer import bare
 from flora.errors import InputError
 from flora.raster import CogSpec, write_cog
 from flora.raster.context import Context, How, open_context
@@ -24,6 +23,7 @@ from flora.raster.drainage import height_above_drainage
 from flora.raster.file import GDAL_ERRORS, describe
 from flora.scene.stac.catalog import Catalog, time_of
 from flora.scene.stac.remote import prepare, sign
+from flora.transfer import bare
 
 if TYPE_CHECKING:
     from pystac import Item

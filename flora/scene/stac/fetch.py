@@ -16,7 +16,6 @@ from rasterio.errors import RasterioError
 from shapely.geometry import Polygon
 
 from flora.bands import OPTICAL_BANDS, SAR_BANDS
-from flora.data.transfer import bare
 from flora.errors import InputError, OutputError
 from flora.raster import CogSpec, open_sar, write_cog
 from flora.raster.file import GDAL_ERRORS
@@ -25,6 +24,7 @@ from flora.scene.stac.context import find_context, write_context
 from flora.scene.stac.mosaic import mosaic
 from flora.scene.stac.passes import Pass
 from flora.scene.stac.remote import prepare, sign
+from flora.transfer import bare
 
 if TYPE_CHECKING:
     from pystac import Item

@@ -15,10 +15,10 @@ from shapely.geometry import shape
 from shapely.geometry.base import BaseGeometry
 
 from flora.bands import SAR_BANDS
-from flora.data.transfer import bare, get_json, is_web, open_session
 from flora.errors import InputError
 from flora.raster.polarisation import TOKEN
 from flora.raster.radiometry import parse
+from flora.transfer import bare, get_json, is_web, open_session
 
 RASTER = re.compile(r"\.tiff?$", re.IGNORECASE)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from flora.data.transfer import bare, is_web, open_session, require_there
 from flora.errors import RemoteError
+from flora.transfer import bare, is_web, open_session, require_there
 
 # What GDAL does with http addresses. A value that the user has set stays.
 PATIENCE: Final = {
