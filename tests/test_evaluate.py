@@ -89,6 +89,17 @@ def test_a_spread_is_judged_where_one_is_told() -> None:
         run(lambda batch: replace(telling(batch), spread=batch.sar[:, :, 1:]))
 
 
+def test_each_table_names_the_protocol_of_its_own_figures() -> None:
+    """Of two events one has a picture: there is nothing to draw an interval over, and labels judge no picture."""
+    blind = chip("b", "ghana", 1).with_layers(optical=None, optical_valid=None)
+    text = run(chips=[chip("a"), blind]).to_markdown()
+    of_water, of_pictures = (
+        text.split(f"### {name}")[1].splitlines()[4] for name in ("Water", "Optical, DN/10000")
+    )
+    assert of_water.endswith("| strong water labels; 95 % interval over 2 events |")
+    assert of_pictures.endswith("| toa reflectance; no interval |")
+
+
 def test_rows_are_everything_each_dataset_each_event() -> None:
     chips = [
         chip("a"),
@@ -236,7 +247,8 @@ def test_markdown_names_protocol_scaling_and_floor() -> None:
         assert words in text
     assert "flood-only |" not in text and "nan" not in text
     table = [line for line in text.splitlines() if line.startswith("|")]
-    assert all("water labels" in line for line in table if line.startswith("| floods"))
+    rows = [line for line in table if line.startswith("| floods")]
+    assert all(("water labels" in line) != ("reflectance" in line) for line in rows)
     widths = {line.count("|") for line in text.split("### Optical")[0].splitlines() if line.startswith("|")}
     assert len(widths) == 1
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
+import rasterio
 import xarray as xr
 from affine import Affine
 from odc.geo.geobox import GeoBox
@@ -142,6 +145,22 @@ def test_a_reference_that_never_counts_is_refused(scenes, values: np.ndarray, sa
         scenes[0], reference_water=reference, reference_threshold=0.5, weights=StandInCheckpoint()
     )
     assert given.attrs["reference"] == "occurrence of at least 0.5 %"
+
+
+@pytest.mark.parametrize("given", ["dem", "land_cover"])
+def test_an_image_is_no_ground(scenes, given: str, tmp_path: Path) -> None:
+    path = tmp_path / "image.tif"
+    profile = {
+        "driver": "GTiff",
+        "dtype": "float32",
+        "count": 4,
+        "height": UTM.shape[0],
+        "width": UTM.shape[1],
+    }
+    with rasterio.open(path, "w", crs="EPSG:32722", transform=UTM.transform, **profile) as file:
+        file.write(np.full((4, *UTM.shape), 0.1, np.float32))
+    with pytest.raises(InputError, match=r"image\.tif holds 4 bands; expected one of"):
+        map_flood(scenes[0], weights=StandInCheckpoint(), **{given: path})
 
 
 @pytest.mark.parametrize(

@@ -362,11 +362,26 @@ def test_the_spread_has_a_table_and_a_chart_of_those_it_was_measured_of(tmp_path
     assert "spread of the picture" not in write_page(tmp_path, tmp_path / "results.md")[0].read_text()
 
 
+def test_each_table_says_on_how_many_chips_and_by_which_truth(tmp_path: Path) -> None:
+    protocol = "strong water labels; surface reflectance; 95 % interval over 2 events"
+    counts = {"chips": 2, "water_chips": 2, "optical_chips": 1, "protocol": protocol, "risk_coverage": []}
+    figures = {"iou_micro": 0.5, "false_water": 0.1, "psnr[DN/3000]": 15.0}
+    entry = scored()
+    entry["sources"] = {"sen1floods11": counts | {"figures": figures, "intervals": {"iou_micro": [0.4, 0.6]}}}
+    (tmp_path / WEIGHTS).write_text(
+        json.dumps({"protocol": {"word": "meaning"}, "entries": {"default": entry}})
+    )
+    page = write_page(tmp_path, tmp_path / "results.md")[0].read_text()
+    of_water, of_pictures = page.split("## The optical picture from radar alone")
+    assert "2 chips; strong water labels; 95 % interval over 2 events." in of_water
+    assert "1 chip; surface reflectance; no interval." in of_pictures
+
+
 def test_each_source_has_a_curve_of_its_own(tmp_path: Path) -> None:
     entry = scored(iou_micro=0.5)
     curve = {"risk_coverage": [[0.005, 0.9], [0.5, 0.01], [1.0, 0.02]]}
     entry["sources"] = {
-        name: {"chips": 1, "protocol": "strong water labels", "figures": {"iou_micro": 0.5}} | curve
+        name: {"water_chips": 1, "protocol": "strong water labels", "figures": {"iou_micro": 0.5}} | curve
         for name in ("etci_nebraska", "etci_dry")
     }
     (tmp_path / WEIGHTS).write_text(

@@ -99,35 +99,47 @@ def _weights(rivals: Scores, weights: Scores) -> list[str]:
     parts = ["## Water from radar alone"]
     for entry in ENTRIES:
         # A dry source without a false alarm has no IoU, but land that was left dry.
-        rows = _rows(named, entry.name, WATER, "false_water")
-        parts += _titled(entry.title, rows, named, entry.name, WATER, entry.note)
+        parts += _section(entry.title, _having(named, entry.name, "false_water"), WATER, entry.note)
     parts += ["## The optical picture from radar alone"]
     for entry in ENTRIES:
-        parts += _titled(
-            entry.title, _rows(named, entry.name, OPTICAL, OPTICAL[0][0]), named, entry.name, OPTICAL
-        )
+        parts += _section(entry.title, _having(named, entry.name, OPTICAL[0][0]), OPTICAL)
     return [*parts, *_cues(rivals, weights)]
 
 
-def _titled(
-    title: str, rows: list[list[str]], named: Scores, source: str, columns: Sequence[Column], note: str = ""
-) -> list[str]:
-    if not rows:
+def _having(named: Scores, source: str, figure: str) -> dict[str, Scores]:
+    """Gives the scores on a source, by title, of those that have a figure there."""
+    found = {title: entry["sources"].get(source) for title, entry in named.items()}
+    return {title: scores for title, scores in found.items() if scores and figure in scores["figures"]}
+
+
+def _section(title: str, found: dict[str, Scores], columns: Sequence[Column], note: str = "") -> list[str]:
+    if not found:
         return []
-    about = next(entry["sources"][source] for entry in named.values() if source in entry["sources"])
-    words = f"{about['chips']} chips; {about['protocol']}. {note}".rstrip()
+    rows = _rows(found, columns)
+    words = f"{_about(next(iter(found.values())), columns, rows)}. {note}".rstrip()
     return [f"### {title}", words, table(["", *(column[1] for column in columns)], rows)]
 
 
-def _rows(named: Scores, source: str, columns: Sequence[Column], needed: str) -> list[list[str]]:
+def _about(scores: Scores, columns: Sequence[Column], rows: list[list[str]]) -> str:
+    """Says on how many chips the figures of a table are, by which truth, and over what their intervals."""
+    layer, other = ("optical", " water labels") if columns is OPTICAL else ("water", " reflectance")
+    words = [word for word in scores["protocol"].split("; ") if not word.endswith(other)]
+    if not any("[" in cell for row in rows for cell in row):  # one event alone may have that truth
+        words = [
+            *(word for word in words if not word.startswith("95 %") and word != "no interval"),
+            "no interval",
+        ]
+    count = scores[f"{layer}_chips"]
+    return "; ".join([f"{count} chip{'' if count == 1 else 's'}", *words])
+
+
+def _rows(found: dict[str, Scores], columns: Sequence[Column]) -> list[list[str]]:
     rows = []
-    for title, entry in named.items():
-        scores = entry["sources"].get(source)
-        if scores and needed in scores["figures"]:
-            rule = f": {scores['rule']}" if "rule" in scores else ""
-            certain = title.startswith(("threshold", "Otsu"))
-            cells = ["–" if certain and c[0] in PROBABILISTIC else cell(scores, c) for c in columns]
-            rows.append([title + rule, *cells])
+    for title, scores in found.items():
+        rule = f": {scores['rule']}" if "rule" in scores else ""
+        certain = title.startswith(("threshold", "Otsu"))
+        cells = ["–" if certain and c[0] in PROBABILISTIC else cell(scores, c) for c in columns]
+        rows.append([title + rule, *cells])
     return rows
 
 

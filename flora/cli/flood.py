@@ -10,11 +10,11 @@ import typer
 from flora.cli.app import app
 from flora.cli.console import print_json, print_rows, progress, say
 from flora.cli.options import (
+    OPTICAL_MASK,
     Bands,
     Device,
     Json,
     NoCrs,
-    OpticalMask,
     Overwrite,
     Precision,
     Scale,
@@ -46,6 +46,7 @@ Archive = Annotated[
     Path | None,
     option("Optical image from the same days as the radar, or from before the event.", KNOWN),
 ]
+ArchiveMask = Annotated[Path | None, option(OPTICAL_MASK, KNOWN)]
 
 
 @app.command()
@@ -63,7 +64,7 @@ def flood(
     dem: Dem = None,
     land_cover: LandCover = None,
     optical: Archive = None,
-    optical_mask: OpticalMask = None,
+    optical_mask: ArchiveMask = None,
     weights: Weights = None,
     tile: Tile = 1536,
     precision: Precision = "auto",

@@ -38,10 +38,10 @@ NoCrs = Annotated[bool, option("Take a scene without CRS; results are in px.", R
 Optical = Annotated[
     Path | None, option("Optical image from the same days as the radar, or from before the event.", READING)
 ]
-OpticalMask = Annotated[
-    Path | None,
-    option("Raster on the optical image's grid, not 0 where it must not be used: cloud, shadow.", READING),
-]
+OPTICAL_MASK = (
+    "Raster on the optical image's grid, not 0 where it must not be used: cloud, shadow; or Sentinel-2's SCL."
+)
+OpticalMask = Annotated[Path | None, option(OPTICAL_MASK, READING)]
 
 Bbox = Annotated[str | None, option("West,south,east,north in degrees.", PLACE, metavar="W,S,E,N")]
 Geojson = Annotated[Path | None, option("Polygons; each gets files of its own. Instead of --bbox.", PLACE)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -111,11 +111,21 @@ class Row:
     @property
     def protocol(self) -> str:
         """The words that name how the figures were measured."""
-        kinds = [f"{self.water_label} water labels"] if self.water_label else []
-        kinds += [f"{self.radiometry} reflectance"] if self.radiometry else []
+        return self.protocol_of()
+
+    def protocol_of(self, layer: str = "", figures: Collection[str] | None = None) -> str:
+        """Gives the words that name how figures of one layer were measured.
+
+        Args:
+            layer: `water` leaves out how pictures, `optical` how labels were made.
+            figures: Those that are shown; where none of them has an interval, the words say so. None for all.
+        """
+        kinds = [f"{self.water_label} water labels"] if self.water_label and layer != "optical" else []
+        kinds += [f"{self.radiometry} reflectance"] if self.radiometry and layer != "water" else []
         kinds += ["partly or wholly simulated"] if self.simulated else []
         units = self.events if self.resampled == "events" else self.chips
-        kinds += [f"95 % interval over {units} {self.resampled}"] if self.intervals else ["no interval"]
+        sure = self.intervals if figures is None else set(figures) & set(self.intervals)
+        kinds += [f"95 % interval over {units} {self.resampled}"] if sure else ["no interval"]
         return "; ".join(kinds)
 
     def to_dict(self) -> dict[str, Any]:
@@ -241,5 +251,6 @@ def _table(rows: Sequence[Row], columns: Sequence[Column], counted: str) -> str:
     lines = [head, ["---"] * len(head)]
     for row in rows:
         words = [row.data, row.event, row.split, str(getattr(row, counted)), f"{row.threshold:.3g}"]
-        lines.append([*words, *(_cell(row, column) for column in columns), row.protocol])
+        protocol = row.protocol_of(counted.removesuffix("_chips"), [column[0] for column in columns])
+        lines.append([*words, *(_cell(row, column) for column in columns), protocol])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)

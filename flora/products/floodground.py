@@ -30,7 +30,8 @@ def open_elevation(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> C
         The elevation; None without one.
 
     Raises:
-        InputError: It cannot be read, lies elsewhere or is empty within the scene, or the scene has no CRS.
+        InputError: It cannot be read, holds several bands, lies elsewhere or is empty within the scene, or the scene
+            has no CRS.
     """
     if given is None:
         return None
@@ -39,6 +40,7 @@ def open_elevation(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> C
             "The scene has no CRS, so that its pixels have no size; the slope of the elevation needs one. "
             "Assign the CRS."
         )
+    _require_one_band(given, "elevation in metres")
     elevation = open_context(given, geobox, "quantity")
     if not any(np.isfinite(block).any() for block in _blocks(elevation)):
         raise InputError(
@@ -46,6 +48,22 @@ def open_elevation(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> C
             "another elevation model, or none."
         )
     return elevation
+
+
+def _require_one_band(given: xr.DataArray | str | Path, what: str) -> None:
+    """Refuses a file of several bands: an optical image would pass for ground without a word.
+
+    Raises:
+        InputError: It has more than one.
+    """
+    if isinstance(given, xr.DataArray):
+        return
+    file = describe(given)
+    if (count := len(file.bands)) > 1:
+        raise InputError(
+            f"{file.name} holds {count} bands; expected one of {what}. Check that it is the right file, or cut that "
+            "band out (gdal_translate -b)."
+        )
 
 
 def open_cover(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> Context | None:
@@ -59,10 +77,12 @@ def open_cover(given: xr.DataArray | str | Path | None, geobox: GeoBox) -> Conte
         The land cover; None without it.
 
     Raises:
-        InputError: It cannot be read, lies elsewhere, or has none of WorldCover's codes within the scene.
+        InputError: It cannot be read, holds several bands, lies elsewhere, or has none of WorldCover's codes within the
+            scene.
     """
     if given is None:
         return None
+    _require_one_band(given, "codes of ESA WorldCover")
     cover = open_context(given, geobox, "classes")
     seen: set[float] = set()
     for block in _blocks(cover):
