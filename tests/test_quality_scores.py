@@ -90,7 +90,8 @@ def test_psnr_of_a_part_by_hand() -> None:
 def test_cues_show_what_they_say_and_leave_the_truth() -> None:
     chips = [made_chip(n, 64) for n in range(4)]
     chips = [c.with_layers(prior=c.prior + 0.01 * n) for n, c in enumerate(chips)]
-    shown = {cue: archive._shown(chips[0], chips, 0, cue) for cue in archive.CUES}
+    shown = {cue: archive.shown(chips[0], cue) for cue in archive.CUES if cue != "wrong_place"}
+    shown["wrong_place"] = archive.elsewhere(chips[0], chips, 0)
     assert all(np.array_equal(s.optical, chips[0].optical) for s in shown.values())
     assert not shown["none"].prior_valid.any()
     assert np.array_equal(shown["before"].prior, chips[0].prior)

@@ -82,7 +82,7 @@ def study(
     for name in cues:
         say(f"Guaíba, {CUES[name]}")
         asked = [
-            _elsewhere(chip, chips, place) if name == "wrong_place" else shown(chip, name)
+            elsewhere(chip, chips, place) if name == "wrong_place" else shown(chip, name)
             for place, chip in enumerate(chips)
         ]
         found[name] = _score(network, asked, chips, flooded, protocol, threshold, grid, margin)
@@ -119,7 +119,7 @@ def newly_flooded(after: Chip, before: Chip) -> Bool:
     return new
 
 
-def _elsewhere(chip: Chip, chips: Sequence[Chip], place: int) -> Chip:
+def elsewhere(chip: Chip, chips: Sequence[Chip], place: int) -> Chip:
     """Gives the chip with the image of the one half a list away as its prior."""
     other = chips[(place + len(chips) // 2) % len(chips)]
     return chip.with_layers(prior=other.prior, prior_valid=other.prior_valid)
