@@ -120,7 +120,13 @@ def newly_flooded(after: Chip, before: Chip) -> Bool:
 
 
 def elsewhere(chip: Chip, chips: Sequence[Chip], place: int) -> Chip:
-    """Gives the chip with the image of the one half a list away as its prior."""
+    """Gives a chip with the image of the one half a list away as its prior.
+
+    Args:
+        chip: Its truths stay.
+        chips: The list.
+        place: Of the chip in it.
+    """
     other = chips[(place + len(chips) // 2) % len(chips)]
     return chip.with_layers(prior=other.prior, prior_valid=other.prior_valid)
 
