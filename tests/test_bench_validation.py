@@ -18,7 +18,7 @@ from flora.baselines.validation_page import write_page
 from flora.checkpoint import Checkpoint
 from flora.chip import Chip
 from flora.data.pack import pack
-from flora.errors import DataError
+from flora.errors import ConfigError, DataError
 from flora.model import FLoRA, ModelConfig
 from flora.model.family import build
 from flora.model.unet import UNetConfig
@@ -109,6 +109,8 @@ def test_what_was_measured_of_these_weights_and_chips_stands(
     content = validate([ours], other, tmp_path, [], lambda _: None)
     assert len(asked) == 3 and content["chips"]["number"] == 1, "other chips are not compared with these"
     assert json.loads((tmp_path / "validation.json").read_text()) == content
+    with pytest.raises(ConfigError, match="both be called 'ours'"):
+        validate([ours, ours], packed, tmp_path, [], lambda _: None)
     pack([made_chip(0)], tmp_path / "none")
     with pytest.raises(DataError, match="No chip of split 'val'"):
         validate([ours], tmp_path / "none", tmp_path, [], lambda _: None)

@@ -47,11 +47,7 @@ def compare_weights(
     Raises:
         ConfigError: Two weights files have one name.
     """
-    names = [entry_name(word) for word in words]
-    if twice := {name for name in names if names.count(name) > 1}:
-        raise ConfigError(
-            f"Two weights files would both be called '{min(twice)}' in the results; give files of different names."
-        )
+    names = entry_names(words)
     score_rivals(sources, out / RIVALS, protocol, argv, say)
     record = Record(out / WEIGHTS, protocol, argv)
     for word, name in zip(words, names, strict=True):
@@ -59,6 +55,20 @@ def compare_weights(
         record.score(name, loaded, sources, say)
         if tta:
             record.score(f"{name} (mean of 8 turns)", loaded, sources, say, True)
+
+
+def entry_names(words: Sequence[str]) -> list[str]:
+    """Gives the names of weights in results.
+
+    Raises:
+        ConfigError: Two have one name.
+    """
+    names = [entry_name(word) for word in words]
+    if twice := {name for name in names if names.count(name) > 1}:
+        raise ConfigError(
+            f"Two weights files would both be called '{min(twice)}' in the results; give files of different names."
+        )
+    return names
 
 
 def entry_name(word: str) -> str:

@@ -19,7 +19,7 @@ import torch
 
 from flora import checkpoint
 from flora.baselines.archive import newly_flooded, shown
-from flora.baselines.comparison import SHIPPED, entry_name
+from flora.baselines.comparison import SHIPPED, entry_names
 from flora.baselines.quality import Scores, circumstances, write_json
 from flora.checkpoint import Checkpoint
 from flora.chip import Batch, Bool, Chip, collate, pad
@@ -70,6 +70,7 @@ def validate(
         What the file holds.
 
     Raises:
+        ConfigError: Two weights files have one name.
         DataError: No validation chip is packed.
         CheckpointError: A weights file is missing or damaged.
     """
@@ -83,14 +84,14 @@ def validate(
             say(f"'{path}' holds scores of other chips, which do not compare with these; they are left out.")
         content = {"entries": {}}
     content |= circumstances(argv) | {"chips": {"number": len(names), "names_sha256": digest}}
-    for word in words:
+    for word, name in zip(words, entry_names(words), strict=True):
         loaded = checkpoint.load(None if word == SHIPPED else word)
         assert loaded.path is not None
         made = hashlib.sha256(loaded.path.read_bytes()).hexdigest()[:16]
-        if content["entries"].get(entry_name(word), {}).get("sha256") == made:
+        if content["entries"].get(name, {}).get("sha256") == made:
             continue
-        say(f"{entry_name(word)}: {len(chips)} validation chips")
-        content["entries"][entry_name(word)] = {"sha256": made} | score(loaded, chips, lpips)
+        say(f"{name}: {len(chips)} validation chips")
+        content["entries"][name] = {"sha256": made} | score(loaded, chips, lpips)
         write_json(path, content)
     return content
 
